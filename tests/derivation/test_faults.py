@@ -140,6 +140,26 @@ def test_a_zero_by_invariance_is_named():
     assert "invariance" not in cr.explain(x * x, x).text()
 
 
+def test_an_array_that_has_no_influence_points_nowhere():
+    x = np.random.default_rng(0).normal(size=(6, 3))
+    net = cr.nn.Sequential(cr.nn.Linear(3, 8, dtype=float, rng=0), cr.nn.BatchNorm1d(8, dtype=float), cr.nn.Tanh())
+    loss = cr.sum(net(x) ** 3)
+    told = cr.explain(loss, net[0].bias).text()
+    assert "all of them are 0" in told
+    assert "0 by invariance" in told
+    assert "rises fastest" in cr.explain(loss, net[0].weight).text()
+    for text in ("logsumexp(z) - log(sum(exp(z)))", "sum(softmax(z))", "norm(z/norm(z))*0 + sum(z - mean(z))"):
+        assert "rises fastest" not in cr.explain(text, values={"z": [1.0, 2.0, 4.0]}).text()
+    assert "0 by invariance" not in cr.explain("sum(z**2)", values={"z": [0.0, 0.0]}).text()
+
+
+def test_a_kink_of_a_step_without_a_name_is_told_without_its_letter():
+    told = cr.explain("sum(max_pool1d(x, 2))", values={"x": [[[1.0, 2.0, 3.0, 3.0]]]}).text()
+    assert "A step on the way (max pool2d) has a kink here" in told
+    x = cr.Tensor(np.ones((1, 1, 2, 2)), requires_grad=True, label="x")
+    assert "max pool(x, kernel_size = 2)" in cr.explain(cr.sum(cr.max_pool2d(x, 2)), x).text()
+
+
 def never_predicted(score):
     """A net whose third class has a score of its own making, and its third hidden unit off; the loss of one example."""
     net = cr.nn.Sequential(cr.nn.Linear(4, 5, dtype=float, rng=0), cr.nn.ReLU(), cr.nn.Linear(5, 3, dtype=float, rng=1))

@@ -263,6 +263,12 @@ def test_beside_a_direction_a_short_answer_is_short(width):
         ("0.5*2*x", {"x": 3}, ["f = x = 3"]),
         ("clip(x, max=2)", {"x": [1, 3]}, ["∂f/∂x = diag([x ≤ 2]) = ⎡1  0⎤"]),
         ("sum(clip(x, 0, 2))", {"x": [1, 3]}, ["∂f/∂x = [0 ≤ x ≤ 2] = ⎡1⎤"]),
+        ("sum(p*log(p/q))", {"p": [1, 1], "q": [2, 4]}, ["∂f/∂q = −p ⊘ q"]),
+        ("-(x-m)@inv(S)@(x-m)/2", {"x": [1], "m": [0], "S": [[2]]}, ["f = −(x − m)ᵀ S⁻¹ (x − m)/2"]),
+        ("mean((x-y)**2)", {"x": [1, 2], "y": [0, 0]}, ["f = mean((x − y)⊙²) = 2.5"]),
+        ("cross(x, y)", {"x": [1, 0, 0], "y": [0, 1, 0]}, ["∂f/∂x = diag(y[…, [2, 0, 1]]) ⎢0  0  1⎥ −"]),
+        ("where(x>0, x**2, -x)", {"x": -1}, ["df/dx = 2x · [x > 0] − [x ≤ 0] = −1"]),
+        ("erf(x/sqrt(2))/2", {"x": 1}, ["df/dx = 1/√(2π) · e^(−x²/2) = 0.241971", "= 0.5(2/√π · e^(−x²/2)) · (√2/2)"]),
         ("z*y*x", {"x": 2, "y": 3, "z": 4}, ["∂f/∂z = y · x = 6", "∂f/∂x = z · y = 12"]),
         ("x*exp(-k*x)", {"x": 2, "k": 0}, ["∂f/∂k = −x² · e^(−k · x) = −4"]),
         ("(x*w + b - y)**2", {"x": 2, "w": 1, "b": 0, "y": 1}, ["∂f/∂b = 2(x · w + b − y) = 2"]),
@@ -302,3 +308,8 @@ def test_einsum_reads_as_the_product_or_the_sums_that_it_is(letters, shapes, lin
     assert [x for x in told.text(width=120).splitlines() if x.strip().startswith(line)], told.text()
     for x in (*told.short, *told.story):
         assert not isinstance(x, Equation) or "einsum" not in unicode(x.tree)
+
+
+def test_a_unit_vector_is_explained_once():
+    told = cr.explain("-log(softmax(W@x+b)[2])", shapes={"W": (3, 2), "x": (2,), "b": (3,)}).text()
+    assert told.count("𝐞₃ is 1 at [2] and 0 elsewhere") == 1

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.core.state import Quiet
-from chainrule.derivation.record import Equation
+from chainrule.derivation.record import Block, Equation
 from chainrule.derivation.words import Words, listed, said
 from chainrule.errors import ChainruleError
 from chainrule.maths import Number, Tree, check, numeral, plain
@@ -118,6 +118,18 @@ def with_places(part: Equation) -> Equation:
         return part
     are = listed([said(unit, f" is 1 at [{place}]") for place, unit in sorted(units.items())])
     return replace(part, note=together(part.note, said(are, " and 0 elsewhere")))
+
+
+def places_once(blocks: Sequence[Block]) -> list[Block]:
+    """Blocks of which the first equation alone says which entries the unit vectors pick that several have."""
+    said_before: set[Words] = set()
+    found: list[Block] = []
+    for block in blocks:
+        if isinstance(block, Equation) and block.note and block.note == with_places(replace(block, note="")).note:
+            block = replace(block, note="") if block.note in said_before else block
+            said_before.add(block.note)
+        found.append(block)
+    return found
 
 
 def cell(

@@ -72,27 +72,34 @@ def safely(source: Any, *, branch: bool) -> str:
     return f" {(one_power + safe)[0].upper()}{(one_power + safe)[1:]}"
 
 
-def is_invariant(tape: Tape, node: Any, place: tuple[int, ...]) -> bool:
+Place = Any
+"""Of an entry, or ``...`` for all entries together."""
+
+
+def is_invariant(tape: Tape, node: Any, place: Place) -> bool:
     """Whether an entry has no influence however far it moves, or none as a factor, so that its gradient is 0.
+
+    All entries together have none if they have none each and none however far all of them move.
 
     A step that is flat here alone, as a sigmoid far out or a branch that is not taken, is none of that. O(one forward)
     for each of a few steps.
     """
-    gradient = float(np.asarray(tape.gradients[node])[place])
-    if node is tape.output or not abs(gradient) <= TINY * tape.largest_gradient:
+    gradient = np.abs(np.asarray(tape.gradients[node])[place])
+    if node is tape.output or not np.all(gradient <= TINY * tape.largest_gradient):
         return False
-    at = float(np.asarray(tape.numbers[node])[place])
+    at = np.asarray(tape.numbers[node], dtype=float)[place]
     lifted = tape.lifted
     sizes = sizes_at(lifted.program, lifted.step[node], lifted.numbers)
-    if abs(gradient) > TINY * float(np.asarray(sizes[lifted.step[node]])[place]):
+    if np.any(gradient > TINY * np.asarray(sizes[lifted.step[node]])[place]):
         return False
     still = Still(float(tape.numbers[tape.output]), influence(sizes, lifted.numbers))
     # A condition is not asked again when numbers are moved, so of a branch that is not taken this says nothing.
     chooses = any([user.op is not None and user.op.selects and user.op.flat for user in tape.path])
     if not chooses and all([stays(tape, node, place, still, x) for x in shifted(at)]):
         return stays_on_other_data(tape, node, place, shifted)
-    return (
-        at != 0
+    return bool(
+        np.ndim(at) == 0
+        and at != 0
         and cancels(tape, node, place)
         and all([stays(tape, node, place, still, x) for x in scaled(at)])
         and stays_on_other_data(tape, node, place, scaled)
@@ -109,19 +116,17 @@ TURNED = 4
 """Draws of other data with other signs."""
 
 
-def shifted(at: float) -> list[float]:
-    """Numbers at some distance from one."""
+def shifted(at: Any) -> list[Any]:
+    """Numbers at some distance from one, or from each of several."""
     return [at + step * (1 + abs(at)) for step in STEPS]
 
 
-def scaled(at: float) -> list[float]:
+def scaled(at: Any) -> list[Any]:
     """Multiples of a number."""
     return [at * scale for scale in SCALES]
 
 
-def stays_on_other_data(
-    tape: Tape, node: Any, place: tuple[int, ...], moved: Callable[[float], Sequence[float]]
-) -> bool:
+def stays_on_other_data(tape: Tape, node: Any, place: Place, moved: Callable[[Any], Sequence[Any]]) -> bool:
     """Whether an entry has no influence either when all the other numbers are others; O(one forward) for each.
 
     What is flat at one point by accident, beside a factor that is 0 there, moves at others. Where other numbers have
@@ -179,22 +184,22 @@ def beside(program: Program, node: Step) -> list[Step]:
 def stays_at(
     program: Program,
     step: Step,
-    place: tuple[int, ...],
+    place: Place,
     leaves: Mapping[Step, Any],
-    moved: Callable[[float], Sequence[float]],
+    moved: Callable[[Any], Sequence[Any]],
 ) -> bool | None:
     """Whether a program's output is the same for every number in one place; None where it has no finite value."""
     own = np.array(run(program, leaves, in_double=True)[step.place], dtype=float)
-    found, sums, slopes, terms = list[float](), list[float](), list[float](), list[float]()
-    for number in moved(float(own[place])):
+    found, sums, slopes, terms = list[float](), list[float](), list[Any](), list[Any]()
+    for number in moved(own[place].copy()):
         own[place] = number
         numbers = run(program, {**leaves, step: own}, in_double=True)
         found.append(float(numbers[program.output.place]))
         sizes = sizes_at(program, step, numbers)
         sums.append(influence(sizes, numbers))
-        slopes.append(abs(float(np.asarray(gradients_at(program, step, numbers)[step])[place])))
-        terms.append(float(np.asarray(sizes[step])[place]))
-    if not np.all(np.isfinite([*found, *slopes, *sums])):
+        slopes.append(np.abs(np.asarray(gradients_at(program, step, numbers)[step])[place]))
+        terms.append(np.asarray(sizes[step])[place])
+    if not all([np.all(np.isfinite(x)) for x in (found, slopes, sums)]):
         return None
     # Beside a large output a change is lost to rounding, and a slope is not.
     return bool(np.ptp(found) <= SMALL * max(sums) and np.all(np.array(slopes) <= TINY * np.array(terms)))
@@ -249,8 +254,8 @@ class Still(NamedTuple):
     size: float
 
 
-def stays(tape: Tape, node: Any, place: tuple[int, ...], still: Still, moved_to: float) -> bool:
-    """Whether the output is the same with another number in one place."""
+def stays(tape: Tape, node: Any, place: Place, still: Still, moved_to: Any) -> bool:
+    """Whether the output is the same with another number in one place, or in all."""
     start = np.array(tape.numbers[node], dtype=np.float64)
     start[place] = moved_to
     moved = {node: start}
@@ -258,7 +263,7 @@ def stays(tape: Tape, node: Any, place: tuple[int, ...], still: Still, moved_to:
     return abs(float(moved[tape.output]) - still.output) <= SMALL * still.size
 
 
-def cancels(tape: Tape, node: Any, place: tuple[int, ...]) -> bool:
+def cancels(tape: Tape, node: Any, place: Place) -> bool:
     """Whether a user of a node hands something to a place, so that its gradient of 0 is what is left of such terms.
 
     What arrives at the user is weighed at random: terms that cancel do so no longer, and a unit that is off hands on 0.

@@ -14,7 +14,7 @@ import numpy as np
 
 from chainrule.derivation.arrays import largest
 from chainrule.derivation.checked import Checking, symbols_in, words_of
-from chainrule.derivation.equations import NOT_FINITE, Show, given, once, proved, with_places
+from chainrule.derivation.equations import NOT_FINITE, Show, given, once, places_once, proved, with_places
 from chainrule.derivation.formats.plain import wrapped
 from chainrule.derivation.formats.terminal import Displayed
 from chainrule.derivation.in_names import InNames, in_names
@@ -137,7 +137,7 @@ def short_story(
         if before and len(before) == len(shown) and all(map(is_, before, shown)):
             break
         explained = letters(tape, answer.symbols, shown, request.digits)
-    return (*shown, *checking.of(explained), *last)
+    return (*places_once(shown), *checking.of(explained), *last)
 
 
 def checked_piece(piece: Piece, checking: Checking) -> Piece:
@@ -317,6 +317,8 @@ def gradient_piece(
 ) -> Piece:
     """The gradient in one node: the formula and the numbers, the formula, or for what was asked the numbers alone."""
     gradient = tape.gradients[node] if formula is None else as_written(formula, tape.gradients[node], tape.environment)
+    if weight == ASKED and node is request.wrt and is_rounding(tape, request):
+        gradient = np.zeros_like(gradient)
     name = tape.gradient(node)
     symbols = [name] if formula is None or len(plain(formula)) > LONGEST else [name, formula]
     bare = (with_places(Equation(tuple(symbols))),) if len(symbols) > 1 else ()
@@ -362,9 +364,10 @@ def meaning(tape: Tape, named: InNames | None, request: Request) -> list[Block]:
     name, gradient = entry_symbol(tape, request.wrt, request.entry or ()), gradient_of(tape, request)
     if not np.all(np.isfinite(gradient)):
         return [Paragraph(said(output, " has no finite slope in ", name, " here", steep(tape, named), "."))]
+    if is_rounding(tape, request):
+        entries = np.ravel(gradient)
+        return [Paragraph(invariance(output, name, float(entries[np.argmax(np.abs(entries))])))]
     if not np.ndim(gradient):
-        if is_rounding(tape, request):
-            return [Paragraph(invariance(output, name, float(gradient)))]
         return [Paragraph(of_a_step(output, name, float(gradient), request.nudge))]
     return [Paragraph(direction(output, gradient, request))]
 
@@ -435,8 +438,9 @@ def direction(output: Tree, gradient: Any, request: Request) -> Words:
 
 
 def is_rounding(tape: Tape, request: Request) -> bool:
-    """Whether the gradient in one number is 0 whatever the numbers are, and what there is of it is rounding."""
-    return not np.ndim(gradient_of(tape, request)) and is_invariant(tape, request.wrt, request.entry or ())
+    """Whether the gradient is 0 whatever the numbers are, in all entries, and what there is of it is rounding."""
+    place: Any = ... if np.ndim(gradient_of(tape, request)) else request.entry or ()
+    return bool(np.size(tape.gradients[request.wrt])) and is_invariant(tape, request.wrt, place)
 
 
 # What must be said besides
@@ -447,9 +451,18 @@ def on_kinks(tape: Tape, named: InNames | None, conventions: Sequence[Convention
     nodes: dict[Any, Any] = {symbol: node for node, symbol in tape.symbols.items() if node.op is not None}
     found: list[Paragraph] = []
     for c in [c for c in conventions if c.subject.startswith("kink")][:2]:
-        words = [on_page(tape, named, nodes[x]) if x in nodes else x for x in pieces(c.holds)]
+        words = [told_of(tape, named, nodes[x], i == 0) if x in nodes else x for i, x in enumerate(pieces(c.holds))]
         found.append(Paragraph(said(*words, ", by convention.")))
     return found
+
+
+def told_of(tape: Tape, named: InNames | None, node: Any, is_first: bool) -> Words:
+    """A node on the page, or where it is made of what has no name there, what it does."""
+    tree = on_page(tape, named, node)
+    unknown = {tape.symbols[x] for x in tape.numbered if nameless(tape, x)}
+    if unknown.isdisjoint([x.whole for x in symbols_in(tree)]):
+        return said(tree)
+    return f"{'A' if is_first else 'a'} step on the way ({node.op.name.replace('_', ' ')})"
 
 
 def on_page(tape: Tape, named: InNames | None, node: Any) -> Tree:

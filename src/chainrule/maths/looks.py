@@ -123,7 +123,7 @@ def needed_factor(x: Looks, i: int, part: Looks) -> Binds:
         return Binds.PREFIX if i == len(x.parts) - 1 else Binds.PRODUCT
     if i == 0:
         number = part.kind == "num" and "e" not in part.word
-        if (x.kind == "prod" and x.word == "·") or number:
+        if (x.kind == "prod" and x.word in ("·", "⊙", "⊘")) or number:
             return Binds.PREFIX
         return Binds.BESIDE if x.kind == "prod" else Binds.POWER
     return Binds.BESIDE if x.kind == "prod" else Binds.POWER

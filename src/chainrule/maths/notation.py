@@ -48,6 +48,7 @@ from chainrule.maths.tree import (
     Symbol,
     Tree,
     Unknown,
+    applied,
     exact,
     innermost_first,
     is_default,
@@ -365,9 +366,11 @@ def starts_with_pi(form: Looks) -> bool:
 
 
 def quotient(tree: Applied, x: Tree, y: Tree) -> Looks | None:
-    """An array over a number is a fraction; over an array, entry by entry."""
+    """An array over a number is a fraction; over an array, entry by entry; the sum of all over their count a mean."""
     if not tree.shape:
-        return None
+        is_total = isinstance(x, Applied) and x.name == "sum" and x.given == {"axis": None, "keepdims": False}
+        of = x.inputs[0] if isinstance(x, Applied) and is_total else None
+        return None if of is None or of.size < 2 or y != Number(str(of.size)) else call("mean", lay(of))
     if not y.shape:
         return Looks("frac", (lay(x), lay(y)))
     return prod("⊘", repeated(x, tree.shape), repeated(y, tree.shape))
@@ -407,11 +410,24 @@ def matrix_product(tree: Applied, x: Tree, y: Tree) -> Looks | None:
     """Matrices side by side; a vector before a matrix is a row, and is written as the column it makes."""
     if x.ndim > 2 or y.ndim > 2:
         return call("matmul", lay(x), lay(y))
+    positive = without_sign(x)
+    if positive is not None:
+        return Looks("neg", (lay(applied("matmul", positive, y)),))
     if x.ndim == 1 and y.ndim == 2:
         return beside(turned(lay(y)), lay(x))
     if x == y and x.ndim == 1:
         return Looks("pow", (fenced("‖", lay(x)), looks.digits("2")))
     return beside(as_row(x) if x.ndim == 1 else lay(x), lay(y))
+
+
+def without_sign(x: Tree) -> Tree | None:
+    """The negative of something that begins with a minus, as a product of matrices may; None of anything else."""
+    if not isinstance(x, Applied) or x.name not in ("neg", "matmul"):
+        return None
+    if x.name == "neg":
+        return x.inputs[0]
+    first = without_sign(x.inputs[0])
+    return None if first is None else applied("matmul", first, x.inputs[1])
 
 
 def as_row(x: Tree) -> Looks:
@@ -632,9 +648,17 @@ def base_of_square(x: Tree) -> Any:
 def reshaped(tree: Applied, x: Tree) -> Looks | None:
     """A vector as a column is itself, and as a row its transpose; one number is that number in any shape."""
     if x.size > 1 and ((is_column(x) and is_row(tree)) or (is_row(x) and is_column(tree))):
-        return turned(lay(x))
+        return turned_multiple(x)
     only_shape = x.size == tree.size and max(x.ndim, tree.ndim) < 3 and x.shape[:1] == tree.shape[:1]
     return lay(x) if only_shape or x.size == tree.size == 1 else None
+
+
+def turned_multiple(x: Tree) -> Looks:
+    """The transpose, which of a multiple is a multiple of the transpose."""
+    if isinstance(x, Applied) and x.name == "mul" and [side.size for side in x.inputs].count(1) == 1:
+        number, array = sorted(x.inputs, key=lambda side: side.size)
+        return beside(*number_first(number), turned(lay(array)))
+    return turned(lay(x))
 
 
 def is_column(x: Tree) -> bool:
@@ -672,8 +696,13 @@ def clipped(tree: Applied, x: Tree) -> Looks | None:
     return call("max", lay(x), setting(low)) if high is None else call("min", lay(x), setting(high))
 
 
+OPPOSITE = {"greater": "<=", "less": ">=", "greater_equal": "<", "less_equal": ">"}
+
+
 def equal(tree: Applied, x: Tree, y: Tree) -> Looks | None:
-    """What is as it is inside of limits lies between them."""
+    """What is as it is inside of limits lies between them; where a comparison is 0 its opposite holds."""
+    if isinstance(x, Applied) and x.name in OPPOSITE and y == Number("0"):
+        return Looks("rel", lay(x).parts, (OPPOSITE[x.name],)) if lay(x).kind == "rel" else None
     for inner, held in ((x, y), (y, x)):
         if isinstance(held, Applied) and held.name == "clip" and held.inputs[0] == inner:
             low, high = [held.given.get(name) for name in ("a_min", "a_max")]
@@ -683,6 +712,11 @@ def equal(tree: Applied, x: Tree, y: Tree) -> Looks | None:
                 )
             return Looks("rel", (setting(low), lay(inner), setting(high)), ("<=", "<="))
     return None
+
+
+def pooled(tree: Applied, x: Tree, places: Tree) -> Looks | None:
+    """What is picked from where it is largest itself is the largest in each window."""
+    return call("max pool", lay(x), below=settings_below(settings_shown(tree))) if x == places else None
 
 
 def taken(tree: Applied, x: Tree, places: Tree) -> Looks | None:
@@ -797,6 +831,7 @@ BY_SHAPE: dict[str, Callable[..., Looks | None]] = {
     "norm": norm,
     "outer": outer,
     "pad": padded,
+    "pick_at_largest": pooled,
     "pow": power,
     "prod": whole_product,
     "product_of_others": product_where("!="),

@@ -9,6 +9,7 @@ Trees take operations over as every node does, so running a rule, or its derivat
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -304,8 +305,14 @@ def times_pi(factor: Fraction, power: float) -> Tree:
     if factor < 0:
         return applied("neg", times_pi(-factor, power))
     if power in (0.5, -0.5):
-        root = applied("sqrt", times_pi(factor, 1))
-        return root if power > 0 else applied("div", Number("1"), root)
+        root = math.isqrt(factor.numerator), math.isqrt(factor.denominator)
+        is_square = Fraction(*root) ** 2 == factor
+        outside, inside = (Fraction(*root), Fraction(1)) if is_square else (Fraction(1), factor)
+        of_pi = applied("sqrt", times_pi(inside, 1))
+        if power > 0:
+            return times(outside, of_pi)
+        above = Number(str(outside.denominator))
+        return applied("div", above, times(Fraction(outside.numerator), of_pi))
     pi: Tree = applied("square", Number(PI)) if power == 2 else Number(PI)
     if power < 0:
         above = Number(str(factor.numerator))
@@ -340,8 +347,14 @@ def applied(operation: Any, *inputs: Any, **settings: Any) -> Applied:
 
 
 def is_default(operation: Any, name: str, x: Any) -> bool:
-    """Whether a setting of an operation, or of a composed function, is what it is where nobody says anything."""
-    return repr(x) == repr(defaults_of(operation)[name])
+    """Whether a setting of an operation, or of a composed function, is what it is where nobody says anything.
+
+    One whole number stands for the same in every direction.
+    """
+    default = defaults_of(operation)[name]
+    if isinstance(x, tuple) and x and type(default) is int:
+        return all([repr(part) == repr(default) for part in x])
+    return repr(x) == repr(default)
 
 
 @cache

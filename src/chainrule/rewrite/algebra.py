@@ -24,6 +24,7 @@ from chainrule.rewrite.rewriting import (
     as_term,
     exact,
     is_whole,
+    number_times,
     own_power,
     plain,
     raised,
@@ -60,7 +61,7 @@ class Product:
         return Product(powers={base: e for base, e in self.powers.items() if base.shape})
 
     def __mul__(self, other: Product) -> Product:
-        out = Product(exact(self.number * other.number), self.powers)
+        out = Product(number_times(self.number, other.number), self.powers)
         for base, exponent in other.powers.items():
             out.times(base, exponent)
         return out
@@ -74,7 +75,7 @@ def product_of(x: Any) -> Product:
         x, exponent = stack.pop()
         number = as_number(x)
         if number is not None and (is_whole(exponent) or number > 0):
-            out.number = exact(out.number * raised(number, exponent))
+            out.number = number_times(out.number, raised(number, exponent))
             continue
         scale = identity_scale(x) if exponent == 1 else None
         if scale is not None and scale != 1:

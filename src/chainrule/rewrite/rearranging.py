@@ -172,10 +172,12 @@ def total_of_all(x: Term, way: Rewriting) -> Any:
     if x.ndim == 1 and any(e >= 1 for e in product.powers.values()):
         if sum(product.powers.values()) > 1 or len(product.powers) > 1:
             return dotted(x, product, way)
-    if name in ("add", "sub") and way.takes("expand"):
+    entries = sum_of(x, way) if name in ("add", "sub") else {}
+    # What is the same everywhere, as a mean, counts so many times: the sum of what is left of it may be nothing.
+    if entries and (any([unit is not ONE and not unit.shape for unit in entries]) or way.takes("expand")):
         way.note("distribution")
         table: dict[Term, Any] = {}
-        for unit, number in sum_of(x, way).items():
+        for unit, number in entries.items():
             part = total(repeat(1, x.shape) if unit is ONE else broadcast(unit, x.shape, way), None, way)
             whole = product_of(part)
             key = build_product(Product(powers=whole.powers), (), way.plainly()) if whole.powers else ONE

@@ -116,7 +116,21 @@ def raised(x: Number, exponent: Number) -> Number:
         if x or exponent > 0:
             return exact(x ** int(exponent))
     with np.errstate(all="ignore"):
-        return exact(np.float64(float(x)) ** float(exponent))
+        found = np.float64(float(x)) ** float(exponent)
+    if not isinstance(x, Fraction) and exponent in (2, -2) and np.isfinite(found):
+        # What was a root, as 1/√2, gives its fraction again, where the square of the double is a digit off.
+        near = Fraction(float(found)).limit_denominator(100)
+        if abs(float(near) - found) <= 4 * np.finfo(float).eps * abs(found):
+            return near
+    return exact(found)
+
+
+def number_times(x: Number, y: Number) -> Number:
+    """A product of two numbers; of a root and itself its square."""
+    if not isinstance(x, Fraction) and abs(x) == abs(y):
+        square = raised(abs(x), Fraction(2))
+        return square if (x < 0) == (y < 0) else -square
+    return exact(x * y)
 
 
 def is_whole(x: Number) -> bool:

@@ -90,7 +90,7 @@ def pick_at_largest(y, x, *, kernel_size, stride=None, padding=0, dilation=1):
 
 
 @linear(
-    r"\operatorname{put}\left({g}, {x}\right)",
+    r"\operatorname{put\,at\,largest}\left({g}, {x}\right)",
     adjoint=(lambda h, g, x, **slide: pick_at_largest(h, x, **slide), None),
     shapes=((2, 2, 2, 2), IMAGES),
     examples=(POOLS[0], {"kernel_size": (3, 2), "stride": (3, 2), "padding": (1, 0)}),

@@ -45,8 +45,12 @@ def matrix_of(x: Any, moving: Term, depth: int = DEEPEST) -> Any:
         return book["sum"](matrix_of(x.inputs[0], moving, depth - 1), axis=0)
     if name == "stack" and x.ndim == 1:
         return book["stack"](*[as_row_of(part, moving, depth - 1) for part in x.inputs], axis=0)
-    if name == "index" and x.inputs[0].ndim == 1:
-        return book["index"](matrix_of(x.inputs[0], moving, depth - 1), key=x.settings["key"])
+    if name == "index" and x.inputs[0].ndim == 1 and x.ndim < 2:
+        key = x.settings["key"]
+        # Dots in a key stand for all other axes, and the matrix has one more: it is rows that are picked.
+        parts = [part for part in (key if isinstance(key, tuple) else (key,)) if part is not Ellipsis]
+        if len(parts) == 1 and parts[0] is not None:
+            return book["index"](matrix_of(x.inputs[0], moving, depth - 1), key=parts[0])
     raise no_closed_form(x)
 
 

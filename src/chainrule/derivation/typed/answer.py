@@ -19,6 +19,7 @@ from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
 from chainrule.core.term import Term, constant, symbol
 from chainrule.derivation.checked import Checking
+from chainrule.derivation.equations import places_once
 from chainrule.derivation.explain import explain
 from chainrule.derivation.notation import USUAL
 from chainrule.derivation.notation import derivative as leibniz
@@ -212,6 +213,7 @@ class Answer:
             if letter not in known or isinstance(letter, Slope):
                 known[letter] = Known(letter, numbers_of(x))
         short = self.short(opening, base, products) if not second else self.short_of_second_order(opening, second)
+        opening, short = places_once(opening), places_once(short)
         told = replace(
             base, story=(*opening, *products, *second, *story), short=tuple(short), known=tuple(known.values())
         )
