@@ -176,6 +176,7 @@ class InNames:
     def settled(self, node: Node, letter: Any, held: dict[Term, Any], found: dict[Node, Any]) -> Term:
         """Remember the gradient in a node, and give its letter."""
         found.setdefault(node, held.get(letter))
-        own = symbol(f"gradient {len(self.trees)}", tuple(node.shape))
+        # What arrives is the first factor: a space sorts before the places of names.
+        own = symbol(f" gradient {len(self.trees)}", tuple(node.shape))
         self.trees[own] = self.tape.gradient(node)
         return own
