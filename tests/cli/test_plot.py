@@ -58,7 +58,7 @@ def test_the_surface_over_two_weights_of_a_network(folder):
     assert path.get_label() == f"Adam: {loss:.3g} after 40 steps"
 
 
-def test_layers_of_a_network(typed, tmp_path, monkeypatch):
+def test_layers_and_the_boundary_of_a_network_on_a_plane(typed, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("plane.csv").write_text(
         "a,b,c\n" + "".join(f"{i % 7},{i % 5},{'no' if i % 7 < 4 else 'yes'}\n" for i in range(60))
@@ -69,6 +69,9 @@ def test_layers_of_a_network(typed, tmp_path, monkeypatch):
     cr.training.save_model("plane.safetensors", fitted)
     done = typed("plot", "layers", "plane.safetensors", "-o", "layers.svg")
     assert (done.code, done.out) == (0, "wrote layers.svg\n"), done.err
+    axes = plotted("boundary", ("plane.safetensors", "plane.csv"), "light")
+    assert (axes.get_xlabel(), axes.get_legend().get_title().get_text()) == ("a, as the network takes it", "c")
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["no", "yes"]
 
 
 @pytest.mark.parametrize(

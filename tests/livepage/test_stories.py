@@ -11,7 +11,8 @@ from tests.livepage.conftest import NET
 from chainrule import nn
 from chainrule.derivation import arrays
 from chainrule.derivation.scalars import links
-from chainrule.livepage import payload, ties
+from chainrule.errors import ChainruleError
+from chainrule.livepage import payload, story, ties
 from chainrule.livepage.network import network_subject
 from chainrule.livepage.page import Page
 from chainrule.livepage.subject import subject_of, typed_subject
@@ -189,6 +190,15 @@ def test_what_begins_where_nothing_is_finite_says_so_and_is_told_once_it_is(open
                     name,
                     dialect,
                 )
+
+
+def test_a_fault_in_a_story_is_no_dialect_that_does_not_apply(monkeypatch):
+    def faulty(*_):
+        raise ChainruleError("internal error, please report it")
+
+    monkeypatch.setattr(story, "blocks_of", faulty)
+    with pytest.raises(ChainruleError, match="internal error"):
+        story.stories(typed_subject(*NET))
 
 
 def test_what_is_told_for_one_side_of_its_kinks_says_so(opened, bent, monkeypatch):

@@ -102,7 +102,13 @@ def of_network(kind: str, words: Sequence[str], how: dict[str, Any]) -> Any:
     if model.columns.task != "classification":
         raise FormulaError(f"plot {kind} is of classes, and this network predicts a number")
     if kind == "boundary":
-        return cr.plot.boundary(net, x, y, **how)
+        axes = cr.plot.boundary(net, x, y, **how)
+        first, second = [f"{name}, as the network takes it" for name in model.columns.names]
+        axes.set(xlabel=first, ylabel=second)
+        for text in axes.get_legend().get_texts():
+            text.set_text(str(model.columns.classes[int(text.get_text())]))
+        axes.get_legend().set_title(model.columns.target.name)
+        return axes
     side = int(np.sqrt(x.shape[1]))
     if side * side != x.shape[1]:
         raise ShapeError(f"mistakes are drawn of square images, and a row here has {x.shape[1]} numbers")
