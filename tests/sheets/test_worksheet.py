@@ -223,8 +223,13 @@ def test_planted_numbers_are_judged_in_libreoffice(tmp_path):
     pytest.importorskip("xlsxwriter", reason=XLSX)
     sheet = cr.worksheet(NET, NUMBERS)
     sheet.save(tmp_path / "filled.xlsx", filled={"∂L/∂w₂": 72.0, "∂L/∂w₁": -18.0, "∂L/∂x": 5.0})
-    (sheets,) = recalculated(tmp_path, [tmp_path / "filled.xlsx"])
+    early = cr.worksheet(NET, {**NUMBERS, "w2": 0.512346})
+    right = next(row.value for row in early.rows if row.name == "∂L/∂w₁")
+    early.save(tmp_path / "early.xlsx", filled={"∂L/∂w₁": round(right, 2), "∂L/∂x": round(right, 2) + 0.01})
+    sheets, rounded = recalculated(tmp_path, [tmp_path / "filled.xlsx", tmp_path / "early.xlsx"])
     line = {row.name: row.cell[1:] for row in sheet.rows}
+    words = [rounded["work"][f"D{line[name]}"] for name in ("∂L/∂w₁", "∂L/∂x")]
+    assert words == ["right so far: more decimals", "not yet"]
     said = {name: sheets["work"].get(f"D{line[name]}") for name in ("∂L/∂w₂", "∂L/∂w₁", "∂L/∂x", "∂L/∂y")}
     assert said == {"∂L/∂w₂": "the sign is turned", "∂L/∂w₁": "right", "∂L/∂x": "not yet", "∂L/∂y": None}
 

@@ -122,12 +122,17 @@ def checked(sheet: Any, row: Row, line: int, looks: dict[str, Any]) -> None:
     sheet.conditional_format(
         cell, {"type": "formula", "criteria": f"=AND(NOT(ISBLANK({cell})),NOT({is_right}))", "format": looks["wrong"]}
     )
-    said = '"not yet"'
+    rounded = ",".join([f"ROUND({right},{n})={cell}" for n in ROUNDED])
+    said = f'IF(AND({cell}<>0,OR({rounded})),"right so far: more decimals","not yet")'
     for n, (_, words) in reversed(list(enumerate(row.mistakes))):
         place = f"{ANSWERS}!${chr(ord('F') + n)}${line}"
         told = words.replace('"', '""')
         said = f'IF({near(cell, place)},"{told}",{said})'
     sheet.write_formula(f"D{line}", f'=IF(ISBLANK({cell}),"",IF({is_right},"right",{said}))', looks["said"], "")
+
+
+ROUNDED = (2, 3, 4, 5)
+"""Decimals to which a right number may have been rounded too early."""
 
 
 def near(cell: str, other: str) -> str:
