@@ -46,7 +46,8 @@ for (const input of document.querySelectorAll("input")) {
     const found = known.find(([number]) => near(typed, number));
     const early = typed !== 0 && [2, 3, 4, 5].some((n) => Math.round(answer * 10 ** n) / 10 ** n === typed);
     input.className = text === "" ? "" : right ? "right" : "wrong";
-    said.textContent = text === "" ? "" : right ? "\\u2713 right" : found ? found[1] : early ? "right so far: more decimals" : "not yet";
+    const wrong = found ? found[1] : early ? "right so far: more decimals" : "not yet";
+    said.textContent = text === "" ? "" : right ? "\\u2713 right" : wrong;
   });
 }
 </script>"""
