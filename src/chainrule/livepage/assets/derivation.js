@@ -41,7 +41,7 @@ export function derivationPanel(app) {
   }
 
   function whyNothing() {
-    return app.data.live && app.saidOfOdd ? `${app.saidOfOdd} Nothing is told of what is no finite number; it is once the result is one.` : "This graph is too large to be told.";
+    return app.data.live && app.saidOfOdd ? `Nothing is told: at the start the result is no finite number. ${app.saidOfOdd}` : "This graph is too large to be told.";
   }
 
   /** Put a telling in the panel. */
@@ -77,7 +77,7 @@ export function derivationPanel(app) {
     const code = model.branch(), telling = tellings.find(([branch]) => (branch === null ? !moved : isFinite && new RegExp(`^${branch}$`).test(code)));
     const startsFinite = Number.isFinite(model.resultsOfStart().value[app.data.output]), chosen = telling ?? (startsFinite ? tellings[0] : null);
     if (chosen === null) {
-      holder.replaceChildren(make("p", { class: "quiet" }, isFinite ? "Of what holds here nothing is told: the page began elsewhere, on another side of a kink or of a slope that is 0." : whyNothing()));
+      holder.replaceChildren(make("p", { class: "quiet" }, isFinite ? "Of what holds here nothing is told: the page began elsewhere, on another side of a kink or of a slope that is 0." : `${app.saidOfOdd} Nothing is told of what is no finite number; it is once the result is one.`));
       holder.classList.remove("past");
       shown = null;
       return write(note, "");
