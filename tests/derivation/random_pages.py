@@ -271,8 +271,8 @@ def faults(seed: int) -> Iterator[str]:
     return faults_of(page, seed)
 
 
-def faults_of(page: Callable[[int], Asked], seed: int) -> Iterator[str]:
-    """The same of any pages that a seed gives."""
+def faults_of(page: Callable[[int], Asked], seed: int, *, by_turns: bool = False) -> Iterator[str]:
+    """The same of any pages that a seed gives; `by_turns` asked in one way and written in one format."""
     try:
         asked = page(seed)
     except ChainruleError as error:
@@ -280,6 +280,8 @@ def faults_of(page: Callable[[int], Asked], seed: int) -> Iterator[str]:
             yield f"{seed}: {error}"
         return
     for k, (words, way) in enumerate(asked.ways):
+        if by_turns and k != turn(seed, 1) % len(asked.ways):
+            continue
         try:
             told = way()
         except ChainruleError as error:
@@ -289,19 +291,26 @@ def faults_of(page: Callable[[int], Asked], seed: int) -> Iterator[str]:
         except Exception as error:  # noqa: BLE001 - whatever a user would see as a traceback
             yield f"{seed}: {asked.words}\n  {words}: {type(error).__name__}: {error}"
             continue
-        for fault in on_the_page(told, seed + k):
+        for fault in on_the_page(told, seed + k, by_turns=by_turns):
             yield f"{seed}: {asked.words}\n  {words}: {fault}"
 
 
-def on_the_page(told: Derivation, seed: int) -> Iterator[str]:
-    """What is wrong in the equations of a page, in its letters, and in two of its formats."""
+def turn(seed: int, round: int) -> int:
+    """A number for each of several rounds, so that what is chosen by turns meets in all ways."""
+    return int(np.random.default_rng((seed, round)).integers(1 << 30))
+
+
+def on_the_page(told: Derivation, seed: int, *, by_turns: bool = False) -> Iterator[str]:
+    """What is wrong in the equations of a page, in its letters, and in two of its formats, or one of them by turns."""
     try:
         check(told)
     except Exception as error:  # noqa: BLE001 - text that does not run is a fault like a wrong number
         yield f"{type(error).__name__}: {error}"
-    yield from alike(told)
+    writers = (latex, unicode, plain, mathml)
+    yield from alike(told, writers[seed % 4 :][:1] if by_turns else writers)
     names = sorted(FORMATS)
-    for name, detail in ((names[seed % len(names)], "full"), (names[(seed // 7) % len(names)], "short")):
+    written = ((names[seed % len(names)], "full"), (names[(seed // 7) % len(names)], "short"))
+    for name, detail in written[seed % 2 :][:1] if by_turns else written:
         width = {"width": (40, 80, 120)[seed % 3]} if name in ("terminal", "plain") else {}
         options = {} if name == "json" else {"detail": detail, **width}
         try:
@@ -379,9 +388,11 @@ def all_parts(tree: Tree) -> Iterator[Tree]:
         yield from all_parts(part)
 
 
-def alike(told: Derivation) -> Iterator[str]:
+def alike(
+    told: Derivation, writers: Sequence[Callable[[Tree], str]] = (latex, unicode, plain, mathml)
+) -> Iterator[str]:
     """Letters that print alike and stand for different numbers."""
-    for writer in (latex, unicode, plain, mathml):
+    for writer in writers:
         printed: dict[str, Any] = {}
         for entry in told.known:
             text = writer(entry.symbol)
