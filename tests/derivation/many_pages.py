@@ -35,7 +35,7 @@ def small(seed: int) -> Asked:
         "notation": writer.one(None, *NOTATIONS),
         "layout": writer.one(None, *LAYOUTS),
         "digits": writer.one(3, 6, 6, 17),
-        "order": writer.one(1, 1, 1, 2),
+        "order": writer.one(1, 1, 1, 1, 1, 1, 1, 2),
     }
     wrt = writer.one(None, *names)
     return Asked(

@@ -57,6 +57,7 @@ PRINTERS = {
     "html": mathml,
 }
 """How each format spells one side of an equation."""
+WRITERS: tuple[Callable[[Tree], str], ...] = (latex, unicode, plain, mathml)
 TAG, ALIGNED = re.compile(r"<[^>]*>"), re.compile(r"[&\\$]|\\quad")
 EDGES = (0.0, 1.0, -1.0, 2.0, 1000.0, 1e-9, 1e8, 1e16, -745.0)
 
@@ -306,8 +307,7 @@ def on_the_page(told: Derivation, seed: int, *, by_turns: bool = False) -> Itera
         check(told)
     except Exception as error:  # noqa: BLE001 - text that does not run is a fault like a wrong number
         yield f"{type(error).__name__}: {error}"
-    writers = (latex, unicode, plain, mathml)
-    yield from alike(told, writers[seed % 4 :][:1] if by_turns else writers)
+    yield from alike(told, WRITERS[seed % len(WRITERS) :][:1] if by_turns else WRITERS)
     names = sorted(FORMATS)
     written = ((names[seed % len(names)], "full"), (names[(seed // 7) % len(names)], "short"))
     for name, detail in written[seed % 2 :][:1] if by_turns else written:
@@ -388,9 +388,7 @@ def all_parts(tree: Tree) -> Iterator[Tree]:
         yield from all_parts(part)
 
 
-def alike(
-    told: Derivation, writers: Sequence[Callable[[Tree], str]] = (latex, unicode, plain, mathml)
-) -> Iterator[str]:
+def alike(told: Derivation, writers: Sequence[Callable[[Tree], str]] = WRITERS) -> Iterator[str]:
     """Letters that print alike and stand for different numbers."""
     for writer in writers:
         printed: dict[str, Any] = {}

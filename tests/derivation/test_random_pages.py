@@ -14,7 +14,7 @@ import chainrule as cr
 from chainrule.errors import ChainruleError
 from chainrule.maths import plain
 
-from . import wider_pages
+from . import many_pages, wider_pages
 from .random_pages import alike, faults, on_the_page, page
 
 CHUNK = 20
@@ -22,8 +22,10 @@ FOUND = (217, 312, 577, 700025, 700124, 700162, 700384, 700412, 700861, 700870, 
 FOUND += (702207, 702480, 702785, 703303, 703343, 70607, 81383, 701311, 703962, 704208, 704231, 704417, 709716, 710113)
 FOUND += (39, 279, 351, 409, 413, 710380, 711937, 712052, 712083, 712419, 712613, 712817, 70465, 709668, 710232, 81145)
 """Draws that were wrong once; each is of a kind that has a test of its own in test_faults."""
-SUITE, SOAK, MANY = range(0, 40, CHUNK), range(1_000, 101_000, 1_000), 1_000
-WIDER = range(1_000, 11_000, 1_000)
+MET = (1000211,)
+"""The same of the many."""
+SUITE, SOAK, MANY = range(0, 40, CHUNK), range(1_000_000, 1_100_000, 1_000), 1_000
+WHOLE = range(1_000, 6_000, 1_000)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -64,9 +66,24 @@ def test_a_wrong_number_and_two_things_alike_would_be_found():
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("start", SOAK)
 def test_nothing_is_wrong_on_many_random_pages(start, record_property):
+    found = [fault for seed in range(start, start + MANY) for fault in many_pages.faults(seed)]
+    record_property("random pages", (MANY, len(found)))
+    assert not found, "\n".join(found[:20])
+
+
+@pytest.mark.soak
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("start", WHOLE)
+def test_nothing_is_wrong_on_many_random_pages_in_every_dialect(start, record_property):
     found = [fault for seed in range(start, start + MANY) for fault in faults(seed)]
     record_property("random pages", (MANY, len(found)))
     assert not found, "\n".join(found[:20])
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("seed", MET)
+def test_what_was_wrong_once_on_many_pages_is_not(seed):
+    assert not list(many_pages.faults(seed))
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -78,7 +95,7 @@ def test_nothing_is_wrong_on_random_pages_of_vectors_ties_and_modules(record_pro
 
 @pytest.mark.soak
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-@pytest.mark.parametrize("start", WIDER)
+@pytest.mark.parametrize("start", WHOLE)
 def test_nothing_is_wrong_on_many_random_pages_of_vectors_ties_and_modules(start, record_property):
     found = [fault for seed in range(start, start + MANY) for fault in wider_pages.faults(seed)]
     record_property("random pages", (MANY, len(found)))

@@ -284,7 +284,8 @@ def lost_below(tree: Tree, values: Values) -> Undefined | None:
     """A number that is none of the zeros of its formula, but too small to be told from one."""
     if not isinstance(tree, Applied) or tree.shape or tree.name not in NEVER_0 or values.of(tree) != 0:
         return None
-    given = [float(values.of(x)) for x in tree.inputs if not x.shape]
+    # A net's letter that is one number stands for a matrix of one entry.
+    given = [float(values.array(x).item()) for x in tree.inputs if not x.shape]
     first = given if tree.name == "mul" else given[:1]
     if len(given) != len(tree.inputs) or (tree.name not in POSITIVE and 0 in first):
         return None
