@@ -70,7 +70,7 @@ def made_from(order: Iterable[Node], sources: Iterable[Node], *, without: Node =
     """The nodes that some sources are in, and these, where one node is left out; `order` has inputs first."""
     found = set(sources)
     for node in order:
-        if node is not without and any([x in found for _, x in node.edges]):
+        if node is not without and not found.isdisjoint([x for _, x in node.edges]):
             found.add(node)
     return found
 

@@ -36,6 +36,8 @@ MOST_LINES = 9
 """Lines of a short answer below its title and the empty line after it."""
 MOST_LETTERS = 5
 """Lines of the sentence on what letters stand for that may say how each of them was computed."""
+LEAST = len("v1=x; ")
+"""Characters of what is said of a letter."""
 WIDTH = 80
 """Columns for which the lines are counted."""
 WIDER = 120
@@ -448,10 +450,14 @@ def is_rounding(tape: Tape, request: Request) -> bool:
 
 def on_kinks(tape: Tape, named: InNames | None, conventions: Sequence[Convention]) -> list[Paragraph]:
     """Which slope was taken where a function has none; what has no name on the page is written out."""
-    nodes: dict[Any, Any] = {symbol: node for node, symbol in tape.symbols.items() if node.op is not None}
+
+    def said_of(part: Any, begins: bool) -> Any:
+        node = tape.node_of.get(part) if isinstance(part, Tree) else None
+        return part if node is None or node.op is None else told_of(tape, named, node, begins)
+
     found: list[Paragraph] = []
     for c in [c for c in conventions if c.subject.startswith("kink")][:2]:
-        words = [told_of(tape, named, nodes[x], i == 0) if x in nodes else x for i, x in enumerate(pieces(c.holds))]
+        words = [said_of(x, i == 0) for i, x in enumerate(pieces(c.holds))]
         found.append(Paragraph(said(*words, ", by convention.")))
     return found
 
@@ -480,23 +486,26 @@ def letters(tape: Tape, rows: Sequence[Meaning], shown: Sequence[Block], digits:
     How each was computed where that is soon said, down to what has a name; else its number.
     """
     whole = meanings_of(tape, rows, shown, digits, all_the_way=True)
-    if sum(map(lines_of, whole)) <= MOST_LETTERS:
+    if whole is not None and sum(map(lines_of, whole)) <= MOST_LETTERS:
         return whole
-    return meanings_of(tape, rows, shown, digits, all_the_way=False)
+    return meanings_of(tape, rows, shown, digits, all_the_way=False) or []
 
 
 def meanings_of(
     tape: Tape, rows: Sequence[Meaning], shown: Sequence[Block], digits: int, *, all_the_way: bool
-) -> list[Block]:
-    """A sentence on the letters of a page, and all the way on those that it has itself."""
+) -> list[Block] | None:
+    """A sentence on the letters of a page, and all the way on those that it has itself; None where that is too long."""
     own = {symbol for node, symbol in tape.symbols.items() if id(node) in tape.labels}
     own |= {x.sides[0] for x in shown if isinstance(x, Equation)}
     meanings: dict[Tree, Words] = {}
     waiting = [x.whole for x in foreign(shown)]
-    numbered: dict[Any, Any] = {tape.symbols[node]: node for node in tape.numbered}
     ordered = sorted(rows, key=lambda row: "L" in [x.layer for x in symbols_in(row.symbol)])
     for letter in waiting:
-        is_number = letter in numbered and not all_the_way
+        if all_the_way and len(meanings) > MOST_LETTERS * WIDTH // LEAST:
+            return None
+        numbered = tape.node_of.get(letter)
+        numbered = numbered if numbered in tape.numbered else None
+        is_number = numbered is not None and not all_the_way
         for row in () if letter in own or is_number else ordered:
             first = next(symbols_in(row.symbol), None)
             if first is not None and is_of(letter, first) and row.symbol not in own:
@@ -506,11 +515,8 @@ def meanings_of(
                 waiting += [x.whole for x in foreign([Paragraph(row.meaning)])]
                 break
         else:
-            words = (
-                ""
-                if letter in own or letter not in numbered
-                else as_computed(tape, numbered[letter], digits, all_the_way)
-            )
+            is_known = letter in own or numbered is None
+            words = "" if is_known else as_computed(tape, numbered, digits, all_the_way)
             if words:
                 own.add(letter)
                 meanings[letter] = words

@@ -78,11 +78,11 @@ def as_made(x: Tensor, symbols: Mapping[Node, Tree]) -> Tree | None:
 
 def numbered(letter: str, taken: set[Symbol]) -> Iterator[Symbol]:
     """A letter with numbers below it, but for those that the user has given away."""
-    count = 0
+    count, taken = 0, {x for x in taken if x.base == letter}
     while True:
         count += 1
         symbol = Symbol(letter, (str(count),), name=f"{letter}{count}")
-        if symbol not in taken:
+        if not taken or symbol not in taken:
             yield symbol
 
 

@@ -6,7 +6,7 @@ This is where an explanation gets its numbers. A dialect reads them and computes
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from math import isfinite
 from typing import Any, NamedTuple
@@ -127,7 +127,8 @@ class Tape:
         try:
             return recognised(self.lifted.program, name_of)
         except NotANet as reason:
-            return reason
+            # Where it was raised is of no use, and would keep all of this alive.
+            return reason.with_traceback(None)
 
     @cached_property
     def all_gradients(self) -> dict[Node, Any]:
@@ -292,17 +293,17 @@ class Tape:
         """Give a node a name."""
         self.symbols[node] = symbol
         self.numbered.discard(node)
+        self.__dict__.pop("node_of", None)
 
     @cached_property
-    def environment(self) -> dict[Tree, Any]:
-        """What every symbol, and every gradient of the output, stands for. O(nodes)."""
-        found: dict[Tree, Any] = {}
-        for node, symbol in self.symbols.items():
-            if isinstance(symbol, Symbol):
-                found[symbol] = self.number_of(node)
-        for node, gradient in self.gradients.items():
-            found[self.gradient(node)] = gradient
-        return {**found, **self.undefined}
+    def node_of(self) -> dict[Tree, Node]:
+        """The node, or the data that a node uses, of each symbol."""
+        return {symbol: node for node, symbol in self.symbols.items()}
+
+    @cached_property
+    def environment(self) -> Mapping[Tree, Any]:
+        """What every symbol, and every gradient of the output, stands for."""
+        return Environment(self)
 
     @cached_property
     def undefined(self) -> dict[Tree, Any]:
@@ -382,6 +383,36 @@ class Tape:
         if len(twins) > 1:
             return graph.gradients_of([output], [one], twins, record=False)
         return [graph.gradients_of([output], [one], [x], record=False)[0] for x in twins]
+
+
+class Environment(Mapping[Tree, Any]):
+    """What the symbols and gradients of a tape stand for, each looked up when it is asked for."""
+
+    def __init__(self, tape: Tape) -> None:
+        self._symbol = tape.symbols[tape.output]
+        self._node_of = tape.node_of
+        self._number_of = tape.number_of
+        self._gradients = tape.gradients
+        self._undefined = tape.undefined
+
+    def __getitem__(self, key: Tree) -> Any:
+        if key in self._undefined:
+            return self._undefined[key]
+        if isinstance(key, Derivative) and not key.held and key.above == self._symbol:
+            return self._gradients[self._node_of[key.below]]
+        if isinstance(key, Symbol):
+            return self._number_of(self._node_of[key])
+        raise KeyError(key)
+
+    def __iter__(self) -> Iterator[Tree]:
+        for symbol, node in self._node_of.items():
+            if isinstance(symbol, Symbol):
+                yield symbol
+            if node in self._gradients:
+                yield derivative(self._symbol, symbol)
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
 
 
 def where_defined(slope: Any, above: Any) -> Any:

@@ -13,6 +13,7 @@ import numpy as np
 from chainrule.core.state import Quiet
 from chainrule.derivation.tape.tape import Tape, size_of
 from chainrule.program import Kind, Step, run
+from chainrule.program.lift import NODES
 from chainrule.program.run import run_operation
 
 SHARES = (1e-6, 1e-9)
@@ -35,6 +36,8 @@ def ties(tape: Tape) -> list[Tie]:
     The point is moved to either side along one direction, drawn at random. What an operation gives there is compared
     with what the choice made here would give, by the effect on the output. O(one forward) for each step.
     """
+    if not any(map(takes_in_more, tape.path)):
+        return []
     lifted = tape.lifted
     program = lifted.program
     wrt = [lifted.step[x] for x in tape.wrt] or [x for x in program.leaves if x.kind is Kind.PARAMETER]
@@ -58,6 +61,11 @@ def ties(tape: Tape) -> list[Tie]:
                 if np.all(apart > KINK * size * np.max(np.abs(g), initial=0.0) * np.array(SHARES)):
                     found[step] = found.get(step, False) or bool(apart[1] > apart[0] / 2)
     return [Tie(lifted.nodes[step.place], jumps) for step, jumps in found.items()]
+
+
+def takes_in_more(node: Any) -> bool:
+    """Whether a node takes in something to which it hands on no gradient."""
+    return len(node.edges) < len([x for x in node.inputs if isinstance(x, NODES)])
 
 
 def choices(order: Iterable[Step], path: Iterable[Step], wrt: Collection[Step]) -> dict[Step, set[int]]:
