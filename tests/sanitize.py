@@ -21,6 +21,7 @@ TESTS = (
     "codegen/test_kernels.py",
     "codegen/test_native.py",
     "codegen/test_tapes.py",
+    "codegen/test_threads.py",
     "core/test_kernels_on_arrays.py",
     "core/test_kernel_memory.py",
     "rules/test_image_plans.py",
