@@ -509,7 +509,7 @@ def test_simple_operations_are_exact(name, dtype):
 
 @pytest.mark.parametrize("by", [3.0, -7.0, 0.1, 5000.0, 1e-20, 1e20, 0.0, -np.inf, np.nan])
 def test_a_quotient_by_one_number_for_all_has_the_last_bit_of_double_precision(by):
-    sizes = 10.0 ** rng.integers(-280, 309, 500)
+    sizes = 10.0 ** rng.integers(-280, 307, 500)
     x = np.concatenate([EDGES, [1.7e308, 2.3e-308], rng.normal(size=500) * sizes])
     with np.errstate(all="ignore"):
         found, right = chained("div", [x, np.array(by)], np.float64), x / by
