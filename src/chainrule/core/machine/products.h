@@ -13,7 +13,7 @@
 #endif
 #define PANEL (2 * LANES)
 #define FEW_ROWS 16
-#define LONG_BESIDE 4 /* of so many entries a row, for each of the rows, turning columns would take longer */
+#define LONG_BESIDE 10 /* of so many entries a row, for each of the rows, turning columns would take longer */
 #define FEW_ROWS_AT_ONCE 5
 #if defined(OF_AVX512)
 #define ALONG 4 /* columns that meet few rows at once */
@@ -87,15 +87,27 @@ INLINE void OF_TYPE(strip)(const int vectors, const OF_TYPE(Product) *p, const E
     }
 }
 
-/* Columns j to j + n of the right factor, one vector after the other, zeros after the last. */
+/* Columns j to j + n of the right factor, one vector after the other, zeros after the last: square by square in vectors
+   where the entries of a column follow each other. */
 static void OF_TYPE(pack)(const OF_TYPE(Product) *p, ptrdiff_t j, ptrdiff_t n, ptrdiff_t width) {
-    const ENTRY *from = p->right + j * p->right_across;
+    const ptrdiff_t down = p->right_down, across = p->right_across;
+    const ENTRY *from = p->right + j * across;
     ENTRY *to = p->panel;
-    for (ptrdiff_t k = 0; k < p->inner; k++, from += p->right_down, to += width) {
+    ptrdiff_t k = 0;
+    for (; down == 1 && k + LANES <= p->inner; k += LANES)
+        for (ptrdiff_t i = 0; i < width; i += LANES) {
+            V x[VECTOR_BYTES / sizeof(ENTRY)];
+            UNROLLED for (ptrdiff_t r = 0; r < LANES; r++)
+                x[r] = i + r < n ? OF_TYPE(load)(from + (i + r) * across + k) : (V){0};
+            OF_TYPE(turn_square)(x);
+            UNROLLED for (ptrdiff_t r = 0; r < LANES; r++)
+                OF_TYPE(store)(to + (k + r) * width + i, x[r]);
+        }
+    for (; k < p->inner; k++) {
         for (ptrdiff_t i = 0; i < n; i++)
-            to[i] = from[i * p->right_across];
+            to[k * width + i] = from[k * down + i * across];
         for (ptrdiff_t i = n; i < width; i++)
-            to[i] = 0;
+            to[k * width + i] = 0;
     }
 }
 

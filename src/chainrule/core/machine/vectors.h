@@ -193,11 +193,30 @@ INLINE ENTRY OF_TYPE(smallest_of)(V x) {
     return x[0];
 }
 
+/* Of two vectors the lanes in the first half of every stretch of twice `apart`, side by side; and those in the second. */
+INLINE V OF_TYPE(firsts)(V x, V y, WHOLE apart) {
+    I place = OF_TYPE(places)(), of_second = (place & apart) != 0;
+    return OF_TYPE(picked)(x, y, place + (of_second & (WHOLE)(LANES - apart)));
+}
+INLINE V OF_TYPE(seconds)(V x, V y, WHOLE apart) {
+    I place = OF_TYPE(places)(), of_second = (place & apart) != 0;
+    return OF_TYPE(picked)(x, y, place + (of_second & (WHOLE)LANES) + (~of_second & apart));
+}
+
 /* Half as many lanes of each of two vectors: what lies that far apart is added up. */
 INLINE V OF_TYPE(halved)(V x, V y, WHOLE apart) {
-    I place = OF_TYPE(places)(), of_second = (place & apart) != 0;
-    V low = OF_TYPE(picked)(x, y, place + (of_second & (WHOLE)(LANES - apart)));
-    return low + OF_TYPE(picked)(x, y, place + (of_second & (WHOLE)LANES) + (~of_second & apart));
+    return OF_TYPE(firsts)(x, y, apart) + OF_TYPE(seconds)(x, y, apart);
+}
+
+/* As many vectors as they have lanes, rows become columns. */
+INLINE void OF_TYPE(turn_square)(V *x) {
+    UNROLLED for (WHOLE apart = (WHOLE)LANES / 2; apart; apart /= 2)
+        UNROLLED for (WHOLE i = 0; i < (WHOLE)LANES; i++)
+            if (!(i & apart)) {
+                V first = OF_TYPE(firsts)(x[i], x[i + apart], apart);
+                x[i + apart] = OF_TYPE(seconds)(x[i], x[i + apart], apart);
+                x[i] = first;
+            }
 }
 
 /* The sums of one, two or four vectors in the first lanes, each added up in the order of sum_of. */
