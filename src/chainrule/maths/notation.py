@@ -365,12 +365,37 @@ def starts_with_pi(form: Looks) -> bool:
     return form.kind == "beside" and looks.PI in form.parts[:2]
 
 
+def averaged(x: Tree) -> Tree | None:
+    """What a number is the mean of, whether it is called so or is a sum over how many there are; None of others."""
+    if not isinstance(x, Applied) or x.size != 1 or not x.inputs:
+        return None
+    if x.name == "mean" and not settings_shown(x):
+        return x.inputs[0]
+    over, total = x.inputs[-1], x.inputs[0]
+    is_total = x.name == "div" and isinstance(total, Applied) and total.name == "sum" and not settings_shown(total)
+    of = total.inputs[0] if isinstance(total, Applied) and is_total else None
+    return of if of is not None and of.size > 1 and over == Number(str(of.size)) else None
+
+
+def spread_of(x: Tree) -> Tree | None:
+    """What a number is the variance of: the mean square of what something is away from its mean; None of others."""
+    of = averaged(x)
+    away = None if of is None else base_of_square(of)
+    if isinstance(x, Applied) and x.name == "div" and is_inner(x.inputs[0]) and not is_dot(x.inputs[0]):
+        square = x.inputs[0].inputs[0]
+        away = square if x.inputs[1] == Number(str(square.size)) else None
+    if not isinstance(away, Applied) or away.name != "sub":
+        return None
+    whole, mean = away.inputs
+    inner = mean.inputs[0] if isinstance(mean, Applied) and mean.name == "broadcast_to" else mean
+    return whole if averaged(inner) == whole else None
+
+
 def quotient(tree: Applied, x: Tree, y: Tree) -> Looks | None:
     """An array over a number is a fraction; over an array, entry by entry; the sum of all over their count a mean."""
     if not tree.shape:
-        is_total = isinstance(x, Applied) and x.name == "sum" and x.given == {"axis": None, "keepdims": False}
-        of = x.inputs[0] if isinstance(x, Applied) and is_total else None
-        return None if of is None or of.size < 2 or y != Number(str(of.size)) else call("mean", lay(of))
+        of = averaged(tree)
+        return None if of is None else call("mean", lay(of))
     if not y.shape:
         return Looks("frac", (lay(x), lay(y)))
     return prod("⊘", repeated(x, tree.shape), repeated(y, tree.shape))
@@ -446,6 +471,9 @@ def solution(tree: Applied, x: Tree, y: Tree) -> Looks:
 
 def root(tree: Applied, x: Tree) -> Looks | None:
     """The root of a vector's product with itself is its length, and that of the squares in a matrix its size."""
+    spread = spread_of(x)
+    if spread is not None:
+        return call("std", lay(spread))
     if is_inner(x) and not is_dot(x):
         return fenced("‖", lay(x.inputs[0]))
     if (

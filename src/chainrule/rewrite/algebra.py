@@ -413,10 +413,16 @@ def scalars_together(entries: dict[Term, Number], way: Rewriting) -> dict[Term, 
 
 
 def alike_together(ordered: list[tuple[Term, Number]], shape: Shape, way: Rewriting) -> list[tuple[Term, Number]]:
-    """Terms with the same number before them, other than 1, are added up before they are multiplied by it."""
+    """Terms with the same number before them, other than 1, are added up before they are multiplied by it.
+
+    A sum of all entries counts as so many of their means: 2x − ½ ∑x is twice what x is away from its mean, of four.
+    """
+    of_arrays = {abs(number) for unit, number in ordered if unit.shape}
     groups: dict[Number, list[tuple[Term, Number]]] = {}
     for unit, number in ordered:
-        groups.setdefault(abs(number), []).append((unit, number))
+        is_total = name_of(unit) == "sum" and not unit.shape
+        in_means = abs(exact(number * unit.inputs[0].size)) if is_total else number
+        groups.setdefault(in_means if is_total and in_means in of_arrays else abs(number), []).append((unit, number))
     out: list[tuple[Term, Number]] = []
     for size, group in groups.items():
         if size == 1 or len(group) == 1:
