@@ -536,7 +536,11 @@ def library(name):
     if name == "jax":
         jax = pytest.importorskip("jax", reason="jax judges here and is not installed")
         jax.config.update("jax_enable_x64", True)
-        return jax.numpy, lambda f, x: np.asarray(jax.grad(f)(x)), lambda f, x: np.asarray(jax.hessian(f)(x))
+        return (
+            jax.numpy,
+            lambda f, x: np.asarray(jax.jit(jax.grad(f))(x)),
+            lambda f, x: np.asarray(jax.jit(jax.hessian(f))(x)),
+        )
     if name == "autograd":
         autograd = pytest.importorskip("autograd", reason="autograd judges here and is not installed")
         import autograd.numpy as lib

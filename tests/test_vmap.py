@@ -46,7 +46,7 @@ def test_axes_are_jaxs(jax, case):
     in_axes, out_axes, args = AXES[case]
     mine, theirs = (lambda x, y, np_=np_: product(np_, x, y) for np_ in (cr, jax.numpy))
     axes = tuple(in_axes) if isinstance(in_axes, list) else in_axes
-    right = jax.vmap(theirs, axes, out_axes)(*args)
+    right = jax.jit(jax.vmap(theirs, axes, out_axes))(*args)
     found = cr.vmap(mine, in_axes, out_axes)(*args)
     assert type(found) is np.ndarray
     np.testing.assert_allclose(found, right, rtol=1e-13)
@@ -55,7 +55,7 @@ def test_axes_are_jaxs(jax, case):
     np.testing.assert_array_equal(tensors.data, found)
     total = lambda np_, run: lambda x, y: np_.sum(np_.sin(run(x, y)))  # noqa: E731
     gradients = cr.grad(total(cr, cr.vmap(mine, in_axes, out_axes)), (0, 1))(*args)
-    expected = jax.grad(total(jax.numpy, jax.vmap(theirs, axes, out_axes)), (0, 1))(*args)
+    expected = jax.jit(jax.grad(total(jax.numpy, jax.vmap(theirs, axes, out_axes)), (0, 1)))(*args)
     for share, other in zip(gradients, expected, strict=True):
         np.testing.assert_allclose(share, other, rtol=1e-12, atol=1e-15)
 
