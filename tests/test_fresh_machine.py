@@ -105,7 +105,11 @@ for line in sys.stdin:
 """Runs command after command, each in a process of its own, in which what all of them import is there already."""
 
 
-UNTOLD = (f"{PROGRAM} demo --seed 1", f"{PROGRAM} page --out gallery.html")
+UNTOLD = (
+    f"{PROGRAM} demo --seed 1",
+    f"{PROGRAM} page --out gallery.html",
+    f"{PROGRAM} page flowers.safetensors --example examples/flowers.csv:3 --out net.html",
+)
 """Commands whose pages are made without what they tell, most of the time: pages with all of it are made elsewhere."""
 
 
