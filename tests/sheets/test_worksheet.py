@@ -145,7 +145,9 @@ def recalculated(folder, paths):
         encoding="utf-8",
     )
     command = [office, f"-env:UserInstallation={profile.parent.as_uri()}", "--headless", "--convert-to", "fods"]
-    subprocess.run([*command, "--outdir", str(folder), *map(str, paths)], check=True, capture_output=True, timeout=240)
+    # On a busy machine a sheet takes it seconds.
+    wait = 240 + 30 * len(paths)
+    subprocess.run([*command, "--outdir", str(folder), *map(str, paths)], check=True, capture_output=True, timeout=wait)
     return [cells_of(folder / f"{path.stem}.fods") for path in paths]
 
 
