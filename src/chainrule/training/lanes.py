@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from functools import cached_property
+from math import isfinite
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -229,9 +230,9 @@ class Net:
             losses += self.first * begun
             losses += self.made(i, rows if rows is None else rows[begun:], begun)
         self.last_epoch = epoch
-        bad = np.flatnonzero(~np.isfinite(losses))
-        if len(bad):
-            self.stopped = f"the loss became {losses[bad[0]]} in epoch {epoch}, batch {bad[0] + 1}"
+        bad = next((i for i, x in enumerate(losses) if not isfinite(x)), None)
+        if bad is not None:
+            self.stopped = f"the loss became {losses[bad]} in epoch {epoch}, batch {bad + 1}"
         elif not self.is_sound():
             self.stopped = f"a parameter became infinite or nan in epoch {epoch}"
         self.diverged = bool(self.stopped)
@@ -286,26 +287,26 @@ class Call:
         roles = [STAYS] * len(self.given)
         for k, i in enumerate(program.example.changed, 1):
             roles[i] = k
-        self.roles = tuple(roles)
+        stay = (STAYS,) * len(self.outside)
+        self.roles, self.roles_by_rows = (*roles, *stay), (*roles, ADVANCES, *stay)
         self.last_ones = len(program.version.trace.outputs) - len(state.members)
-        self.saved: list[Array] = []
+        self.saved = [np.empty_like(self.arrays[i]) for i in program.example.changed]
 
     def made(self, rows: Array | None, steps: int) -> Array | None:
         """The losses of some steps, on the batches of `rows` or on all examples; None where numbers are refused."""
         example = self.program.example
-        self.saved = [self.arrays[i].copy() for i in example.changed]
+        for i, numbers in zip(example.changed, self.saved, strict=True):
+            np.copyto(numbers, self.arrays[i])
         if not steps:
             return np.zeros(0)
-        outside = [STAYS] * len(self.outside)
-        places, given = (*self.roles, *outside), (*self.given, *self.outside)
-        if rows is not None:
-            places, given = (*self.roles, ADVANCES, *outside), (*self.given, rows, *self.outside)
+        roles = self.roles if rows is None else self.roles_by_rows
+        given = (*self.given, *(() if rows is None else (rows,)), *self.outside)
         try:
-            results = self.program.version.native.scan(steps, places, given, self.last_ones, True)
+            results = self.program.version.native.scan(steps, roles, given, self.last_ones, True)
         except IndexError:
             return None
         unfit = results[1 + len(example.changed) + example.weighs] if example.refuses else None
-        return None if unfit is not None and np.any(unfit) else results[0]
+        return None if unfit is not None and unfit.any() else results[0]
 
     def take_back(self) -> None:
         for i, numbers in zip(self.program.example.changed, self.saved, strict=True):

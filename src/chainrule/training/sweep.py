@@ -12,6 +12,7 @@ import statistics
 import warnings
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from inspect import Parameter as Argument
 from inspect import signature
 from itertools import product
@@ -35,6 +36,8 @@ from chainrule.training.run import Metric
 Array = NDArray[Any]
 Settings = dict[str, Any]
 OF_TRAINING = ("optimizer", "loss", "epochs", "batch_size")
+JUDGED_AT_ONCE = 1024
+"""Examples of a batch on which a trained network is judged."""
 SEEDS = ("seed", "rng")
 """The names under which a builder may ask for the seed."""
 
@@ -316,10 +319,10 @@ class Work(NamedTuple):
     def run(self, job: Job, model: Module, ended: Ended, own: Any, judged_on: Any) -> Run:
         """What a trained network came to on its own examples, and on those that it is judged by."""
         loss: Any = self.taken(job, "loss")
-        numbers = evaluate(model, *own, loss=loss, metrics=self.metrics)
+        judged = partial(evaluate, model, loss=loss, metrics=self.metrics, batch_size=JUDGED_AT_ONCE)
+        numbers = judged(*own)
         if judged_on is not None:
-            found = evaluate(model, *judged_on, loss=loss, metrics=self.metrics)
-            numbers |= {f"val_{name}": held for name, held in found.items()}
+            numbers |= {f"val_{name}": held for name, held in judged(*judged_on).items()}
         fold = job.fold if self.splits[job.fold][1] is not None else None
         return Run(job.settings, job.seed, fold, numbers, *ended, model)
 
@@ -424,7 +427,8 @@ class Bar:
         self.progress.stop()
 
     def done(self, epochs: int) -> None:
-        self.progress.advance(self.task, epochs)
+        if not self.progress.disable:
+            self.progress.advance(self.task, epochs)
 
 
 def combinations(grid: Mapping[str, Iterable[Any]] | Sequence[Mapping[str, Any]]) -> list[Settings]:
