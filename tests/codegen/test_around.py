@@ -14,7 +14,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn
-from chainrule.errors import DtypeError, GraphError
+from chainrule.errors import AnomalyError, DtypeError, GraphError
 from chainrule.micrograd.nn import MLP
 
 X = np.arange(6.0)
@@ -496,3 +496,24 @@ def test_numbers_that_differ_from_run_to_run_are_refused(f):
 def test_numbers_and_truth_values_come_as_python_has_them():
     f = lambda a: (a * 2, a > 1, -a)  # noqa: E731
     assert [(type(x), x) for x in cr.compile(f)(2.5)] == [(type(x), x) for x in f(2.5)]
+
+
+@pytest.mark.parametrize("target", ["native", "numpy"])
+def test_a_gradient_goes_through_a_compiled_function(target):
+    compiled = cr.compile(lambda x: cr.sum(x * x), target=target)
+    compiled(X)
+    for x in (cr.Tensor(X, requires_grad=True), cr.Value(3.0)):
+        loss = compiled(x) + cr.sum(x)
+        loss.backward()
+        np.testing.assert_array_equal(numbers(x.grad), 2 * x.data + 1)
+    with cr.no_grad():
+        assert not compiled(cr.Tensor(X, requires_grad=True)).requires_grad
+    with pytest.raises(GraphError, match="loop over the steps"):
+        cr.compile(lambda c, x: (c * x, c)).scan(cr.Tensor(1.0, requires_grad=True), np.ones(3))
+
+
+def test_a_search_for_nan_goes_through_a_compiled_function():
+    compiled = cr.compile(cr.grad(lambda x: cr.sum(cr.log(x))))
+    compiled(-X)
+    with cr.detect_anomaly(), pytest.raises(AnomalyError, match="log gave"):
+        compiled(-X)

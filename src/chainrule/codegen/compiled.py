@@ -96,7 +96,7 @@ class Compiled:
     def __call__(self, *args: Any, **settings: Any) -> Any:
         if self.around is not None:
             self.forget_if_changed()
-        if not settings:
+        if not settings and not switches.anomaly:
             latest = self.latest
             out = NotImplemented if latest is None or latest.attempt is None else latest.attempt(args)
             if out is not NotImplemented:
@@ -106,9 +106,9 @@ class Compiled:
                 self.latest = known
                 with Quiet():
                     return known.filled(known.run(*args))
-        if is_followed():
-            return self.f(*args, **settings)
         leaves, structure = flatten((args, settings))
+        if is_followed(leaves):
+            return self.f(*args, **settings)
         version = self.version_for(leaves, structure, args, settings)
         known_numbers, places = version.trace.numbers, version.trace.given
         given = [taken(x, known_numbers[step]) for x, step in zip(leaves, places, strict=True) if step is not None]
@@ -138,7 +138,7 @@ class Compiled:
         >>> round(float(w), 6), losses.shape
         (2.0, (50,))
         """
-        if is_followed():
+        if is_followed(flatten((carry, each))[0]):
             raise GraphError(f"scan of {self.name} has no derivative, and is no part of a program: loop over the steps")
         self.forget_if_changed()
         return scan(self, carry, each, steps)
@@ -303,10 +303,11 @@ def compile(
     f is any function of floats, arrays, Tensors, or nested lists, tuples and dicts of these; what `grad`,
     `value_and_grad` and the other transforms give too. Whole numbers, truth values and words are settings: for other
     ones, and for other shapes and types, it is traced again. Arrays and Tensors from outside are read at each call.
-    Results have memory of their own. Inside a transform, a map or another compiled function f itself runs. Raises
-    GraphError where a branch depends on the data, or where two traces differ, as with random numbers. Tracing runs f
-    twice on its first arguments. `target` is "native", the kernels that were compiled with the package, or "numpy";
-    without one it is "native" where the kernels were built.
+    Results have memory of their own. Inside a transform, a map or another compiled function, for Tensors whose gradient
+    is wanted, and where `detect_anomaly` looks for nan, f itself runs. Raises GraphError where a branch depends on the
+    data, or where two traces differ, as with random numbers. Tracing runs f twice on its first arguments. `target` is
+    "native", the kernels that were compiled with the package, or "numpy"; without one it is "native" where the kernels
+    were built.
 
     With a `loss` and an `optimizer`, f is a Module, and what is made is a whole training step: see
     `chainrule.training.TrainingStep`. `clip_norm` then bounds the norm of all gradients together.
@@ -341,9 +342,14 @@ def compile(
     return step(f, loss, optimizer, clip_norm=clip_norm, target=target)
 
 
-def is_followed() -> bool:
-    """Whether a transform, a map or another program follows what is computed: then functions run as they are."""
-    return bool(switches.transforms or running.levels or is_tracing())
+def is_followed(leaves: Sequence[Any]) -> bool:
+    """Whether a transform, a graph, a map, another program or a search for nan follows what is computed of `leaves`.
+
+    Then functions run as they are.
+    """
+    if switches.transforms or running.levels or is_tracing() or switches.anomaly:
+        return True
+    return switches.recording and any([isinstance(x, Node | Value) and x.requires_grad for x in leaves])
 
 
 def kind_of(x: Any) -> Hashable:
