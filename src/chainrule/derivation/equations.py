@@ -113,7 +113,7 @@ def with_places(part: Equation) -> Equation:
         x = waiting.pop()
         waiting += parts(x)
         if isinstance(x, Applied) and x.name == "scatter":
-            units |= {place: applied("scatter", 1, key=place, shape=(place + 1,)) for place in units_in(x)}
+            units |= {place: applied("scatter", 1, key=place, shape=(size,)) for place, size in units_in(x)}
     if not units:
         return part
     are = listed([said(unit, f" is 1 at [{place}]") for place, unit in sorted(units.items())])

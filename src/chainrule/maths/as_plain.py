@@ -201,6 +201,10 @@ def call(tree: Applied) -> Text:
             return Text(f"where({weight.text}, {x.text}, 0)", Binds.ATOM)
         product = between(applied("mul", *tree.inputs), x, weight)
         return Text(f"where({weight.within(Binds.SUM)} == 0, 0, {product.text})", Binds.ATOM)
+    if tree.name == "scatter" and tree.ndim == 1 and not tree.inputs[0].shape and type(given["key"]) is int:
+        unit = f"eye({tree.size})[{given['key'] % tree.size}]"
+        own = PRECEDENCE["prod"].python
+        return Text(unit, Binds.ATOM) if pieces[0].text == "1" else Text(f"{pieces[0].within(own)}*{unit}", own)
     if tree.name == "eye":
         return Text(f"eye({given['n']})", Binds.ATOM)
     inside = [piece.text for piece in pieces]

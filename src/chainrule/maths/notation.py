@@ -810,10 +810,10 @@ def along_axis(key: Any, size: int) -> Any:
     return False
 
 
-def units_in(tree: Applied) -> list[int]:
-    """The places of the unit vectors by which an array among zeros is written."""
-    axes = among_zeros(tree)
-    return [i for x in axes for i in (x if isinstance(x, list) else [x] if type(x) is int else [])]
+def units_in(tree: Applied) -> list[tuple[int, int]]:
+    """The unit vectors by which an array among zeros is written: the place and the length of each."""
+    sized = zip(among_zeros(tree), tree.shape, strict=False)
+    return [(i, n) for x, n in sized for i in (x if isinstance(x, list) else [x] if type(x) is int else [])]
 
 
 def unit(place: int) -> Looks:
