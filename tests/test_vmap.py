@@ -109,6 +109,7 @@ ENTRIES = {
     "conv1d": lambda x: cr.conv1d(x[None], x[None, :, :2], padding="same"),
     "conv2d": lambda x: cr.conv2d(x[None, None], x[None, None, :2, :2], padding=((1, 0), 1)),
     "convolve": lambda x: cr.convolve(x[0], x[1]),
+    "cross_entropy": lambda x: cr.cross_entropy(x, [0, 2, 1]),
     "cumulative_prod": lambda x: cr.cumulative_prod(x, axis=0),
     "cumulative_sum": lambda x: cr.cumulative_sum(x, axis=1, include_initial=True),
     "einsum": lambda x: cr.einsum("ij,jk,ii->k", x, x, x),

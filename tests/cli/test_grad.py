@@ -369,7 +369,7 @@ def test_a_wrong_gradient_fails_the_check(monkeypatch, typed):
 
     wrong_by(1.0001, monkeypatch)
     monkeypatch.setattr(answer, "same", lambda formula, engine: True)
-    monkeypatch.setattr(answer, "checked", lambda blocks, environment: tuple(blocks))
+    monkeypatch.setattr(answer.Checking, "of", lambda self, blocks: tuple(blocks))
     done = typed("grad", *SIMPLE, "--check", "--format", "plain")
     assert done.code == 1
     assert done.err == "chainrule: differences do not confirm every derivative: --detail full shows the table\n"

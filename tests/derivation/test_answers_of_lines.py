@@ -26,7 +26,7 @@ NORM_VALUES = {"x": np.array([1.0, 2.0, 4.0]), "w": np.array([1.0, 0.0, 2.0])}
 
 def test_a_net_is_told_from_line_to_line():
     said = cr.explain(NET, "W1", values=NET_VALUES).text()
-    for line in ("∂L/∂z₂ = z₂ − y", "∂L/∂z₁ = ∂L/∂a₁ ⊙ σ(z₁) ⊙ (𝟏 − σ(z₁))", "∂L/∂W₁ = ∂L/∂z₁ xᵀ = "):
+    for line in ("∂L/∂z₂ = z₂ − y", "∂L/∂z₁ = ∂L/∂a₁ ⊙ a₁ ⊙ (𝟏 − a₁)", "∂L/∂W₁ = ∂L/∂z₁ xᵀ = "):
         assert line in said
     assert len(said.rstrip("\n").split("\n")) <= 12
 

@@ -43,6 +43,11 @@ CALLS = {
         (lambda x: cr.avg_pool2d(x, (3, 2), (1, 2), (1, 0)), IMAGES),
     ],
     "concatenate": [(lambda x, y: cr.concatenate([x, y, x], axis=1), ((2, 3), (2, 1)))],
+    "cross_entropy": [
+        (lambda x: cr.cross_entropy(x, 2), ((3,),)),
+        (lambda x: cr.cross_entropy(x, [0, 2]), ((2, 3),)),
+        (lambda x: cr.cross_entropy(x, [[0, 2]]), ((1, 2, 3),)),
+    ],
     "diag": [(compositions["diag"], ((3,),)), (compositions["diag"], ((3, 3),))],
     "dot": [
         (cr.dot, ((3,), (3,))),

@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.operation import book, compositions
 from chainrule.maths import tree as trees
-from chainrule.maths.tree import Symbol, Unknown, innermost_first
+from chainrule.maths.tree import Symbol, Unknown, innermost_first, named
 
 KINDS = {
     kind.__name__.lower(): kind
@@ -87,7 +86,7 @@ def read(data: Any, found: Mapping[int, Any]) -> Any:
         return np.dtype(given["name"])
     if data["kind"] == "applied":
         name = given["operation"]
-        operation: Any = book.get(name) or compositions.get(name)
+        operation = named(name, [setting for setting, _ in given["settings"]])
         if operation is None:
             return Unknown(Symbol(name), given["inputs"], given["shape"])
         given["operation"] = operation

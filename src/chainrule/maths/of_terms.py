@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.operation import book, compositions
 from chainrule.core.term import Term, forward_order
 from chainrule.errors import GraphError
 from chainrule.maths.calls import Call, call_of, is_identity
 from chainrule.maths.names import symbols_for
-from chainrule.maths.tree import Matrix, Tree, applied, is_cast, tree_of
+from chainrule.maths.tree import Matrix, Tree, applied, is_cast, named, tree_of
 
 LONGEST = 4_000
 """Formulas of more parts are refused: a shared part is written out wherever it is used."""
@@ -69,7 +68,7 @@ def called(call: Call, inputs: list[Any]) -> Tree:
     found = None if written is None else written(*map(tree_of, inputs), **call.settings)
     if found is not None:
         return found
-    function = book[call.name] if call.name in OTHERWISE_CALLED else compositions.get(call.name) or book.get(call.name)
+    function = named(call.name, call.settings)
     if is_cast(function, call.settings):
         return tree_of(inputs[0])
     if function is None:
@@ -94,8 +93,6 @@ def column(*entries: Tree, axis: int) -> Tree | None:
 
 WRITTEN_OUT: dict[str, Callable[..., Tree | None]] = {"power_and_log": power_and_log, "stack": column}
 """Operations that no book has a name for, as what they come to; None leaves one under its name."""
-OTHERWISE_CALLED = ("concatenate", "einsum", "stack")
-"""Operations of which the composed function of the same name takes a list, or letters first."""
 
 
 def own_names(*terms: Term) -> dict[Term, Tree]:

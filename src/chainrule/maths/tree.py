@@ -338,12 +338,18 @@ def applied(operation: Any, *inputs: Any, **settings: Any) -> Applied:
     'x*2'
     """
     if isinstance(operation, str):
-        operation = book.get(operation) or compositions[operation]
+        operation = named(operation, settings)
     if isinstance(operation, Operation):
         settings = operation.complete(settings) if settings or operation.needs_settings else operation.defaults
     trees = tuple(map(tree_of, inputs))
     pairs = tuple(sorted([(name, hashable(setting)) for name, setting in settings.items()]))
     return Applied(operation, trees, pairs, shape_of(operation, tuple([x.shape for x in trees]), pairs))
+
+
+def named(name: str, settings: Iterable[str]) -> Any:
+    """The book's operation of a name if it has these settings, else the composed function; None if there is neither."""
+    rule = book.get(name)
+    return rule if rule is not None and rule.defaults.keys() >= {*settings} else compositions.get(name) or rule
 
 
 def is_default(operation: Any, name: str, x: Any) -> bool:
