@@ -612,3 +612,14 @@ def test_places_come_back_from_json():
         again = from_json(found.json())
         assert again.text(detail="full") == found.text(detail="full")
         check(again)
+
+
+def test_a_net_of_one_number_that_is_not_defined_says_so_and_names_mean_one_thing_on_a_page():
+    told = cr.explain("1/3/(x_1*0)", None, "delta", values={"x_1": -0.52})
+    assert "divides by 0 here" in str(told)
+    single = cr.explain("2*y + 10*w1", "w1", "delta", values={"y": -1.0, "w1": 0.5}, notation="parr-howard")
+    assert {plain(x.symbol): x.value for x in single.known}["w1"] == 0.5
+    condition = cr.explain(
+        "0.001*where(x*y > 0, 2, x*y)", "y", "graph", values={"x": 2.5, "y": -0.4}, notation="nielsen"
+    )
+    assert condition.gradient == 0.0025

@@ -172,7 +172,7 @@ class Reader:
             return Prefix(tree, self.scripted())
         if self.is_application(tree):
             return self.with_scripts(self.call(tree))
-        if self.token != "[" or not isinstance(tree, Name | Script):
+        if self.token != "[" or not isinstance(tree, Name | Script | Matrix):
             return tree
         while self.token == "[":
             tree = Index(tree, self.fence().parts)

@@ -17,6 +17,7 @@ from latex_oracle.trees import (
     Call,
     Fence,
     Fraction,
+    Index,
     Matrix,
     Name,
     Number,
@@ -112,12 +113,20 @@ def compute(tree: Tree) -> Any:
             return truth([compute(side) for side in sides], signs)
         case Call():
             return called(tree)
-        case Matrix(rows):
-            return np.array([[compute(entry) for entry in row] for row in rows], dtype=float)
+        case Matrix() | Index(Matrix()):
+            return in_rows(tree)
         case Name(latex) if latex in CONSTANTS:
             return np.float64(CONSTANTS[latex])
         case _:
             raise ChainruleError(f"internal error, please report it: a formula of numbers holds {tree}")
+
+
+def in_rows(tree: Any) -> Any:
+    """A matrix, or one of its rows; of a column that is an entry, as of the vector that it is written for."""
+    if isinstance(tree, Index):
+        rows = in_rows(tree.base)
+        return rows[tuple([int(compute(place)) for place in tree.places])].squeeze()
+    return np.array([[compute(entry) for entry in row] for row in tree.rows], dtype=float)
 
 
 def in_series(numbers: list[Any], operators: tuple[str, ...]) -> Any:
@@ -180,6 +189,9 @@ def truth(sides: list[Any], signs: tuple[str, ...]) -> Any:
     return np.logical_and.reduce([holds[sign](x, y) for x, sign, y in pairs]) * np.float64(1)
 
 
+LOGARITHMS: dict[Tree | None, Any] = {Number("2"): np.log2, Number("10"): np.log10}
+
+
 def called(call: Call) -> Any:
     """A rule of the book, or with a prime its derivative, on numbers."""
     arguments = [None if x in ABSENT else compute(x) for x in call.arguments]
@@ -188,6 +200,8 @@ def called(call: Call) -> Any:
     if call.function == r"\operatorname{diag}":
         return np.diagflat(np.asarray(arguments[0]))
     below = call.below.latex if isinstance(call.below, Name) else None if call.below is None else "*"
+    if call.function == r"\log" and call.below in LOGARITHMS:
+        return LOGARITHMS[call.below](arguments[0])
     written = written_as(call.function, below)
     if written is None or call.primes > 1:
         raise ChainruleError(f"internal error, please report it: nothing computes {call.function} of numbers")

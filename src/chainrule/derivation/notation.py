@@ -15,7 +15,7 @@ A layer stands above in parentheses, as in a⁽¹⁾, where a book sets it above
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 
@@ -26,6 +26,7 @@ from chainrule.maths import Derivative, Symbol, Tree, Unknown, plain
 from chainrule.maths.tree import Shape, applied
 
 COSTS = ("C", "L", "J", "E")
+WEIGHTS = ("W", "Θ")
 """Letters that books have for a cost."""
 
 TARGET, INPUT = Symbol("y"), Symbol("x")
@@ -123,8 +124,8 @@ class Symbols:
 
     `sizes` has the number of neurons of each layer, the inputs first, and `examples` how many columns every matrix has;
     without them all are taken as 2, which is enough to print. With `as_numbers` a layer is one neuron, and everything a
-    number. What prints as one of `taken` stands for something else on the page: the input or the cost then has another
-    letter.
+    number. What prints as one of `taken` stands for something else on the page: the input, the cost or the weights then
+    have another letter, but for a layer's own `weights`.
 
     >>> from chainrule.derivation.notation import Symbols
     >>> from chainrule.maths import unicode
@@ -144,6 +145,7 @@ class Symbols:
         *,
         as_numbers: bool = False,
         taken: Collection[str] = (),
+        weights: Mapping[int, str] = {},
     ) -> None:
         self.name = notation
         self.as_numbers = as_numbers
@@ -151,7 +153,8 @@ class Symbols:
         self.sizes = sizes
         self.examples = examples
         self.taken = taken
-        self.notation = besides(notation_of(notation), taken)
+        self.own_weights = weights
+        self.notation = besides(notation_of(notation), set(taken), [weights.get(n + 1) for n in range(layers)])
         self.cost = self.notation.cost
         self.target = self.notation.target
         self.function = self.notation.activation_function
@@ -231,12 +234,20 @@ class Symbols:
         )
 
 
-def besides(notation: Notation, taken: Collection[str]) -> Notation:
-    """A notation with other letters for an input and a cost that are taken; the input is the activation of layer 0."""
+def besides(notation: Notation, taken: Set[str], weights: Sequence[str | None]) -> Notation:
+    """A notation with other letters for what is taken: the input is the activation of layer 0, a weight is of W."""
+
+    def is_free(letter: Symbol) -> bool:
+        names = [plain(at_layer(letter, n)) for n in range(1, len(weights) + 1)]
+        return taken.isdisjoint([name for name, own in zip(names, weights, strict=True) if name != own])
+
+    free = filter(is_free, (notation.weights, *[Symbol(letter, ("#",)) for letter in WEIGHTS]))
+    if (matrix := next(free, None)) is not None:
+        notation = replace(notation, weights=matrix, weight=notation.weight if is_free(notation.weight) else matrix)
     if plain(notation.input) in taken:
         notation = replace(notation, input=notation.activation)
-    free = [x for x in (notation.cost, *map(Symbol, COSTS)) if plain(x) not in taken]
-    return replace(notation, cost=free[0]) if free else notation
+    costs = [x for x in (notation.cost, *map(Symbol, COSTS)) if plain(x) not in taken]
+    return replace(notation, cost=costs[0]) if costs else notation
 
 
 def meaning(role: str, notation: str, shape: Shape = ()) -> Meaning:

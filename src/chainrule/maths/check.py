@@ -164,9 +164,10 @@ def ties(tree: Tree, values: Values) -> bool:
 def rounded(tree: Tree, values: Values, random: np.random.Generator) -> Any:
     """What a tree comes to if every letter and every step is off by a rounding."""
     found: dict[int, Any] = {}
-    for x in innermost_first(tree, lambda x: id(x) in found, inputs_of):
+    for x in innermost_first(tree, lambda x: id(x) in found, computed_in):
         if isinstance(x, Applied):
-            given = [found[id(y)] for y in x.inputs]
+            # A letter is off by another rounding wherever it stands.
+            given = [found[id(y)] if isinstance(y, Applied) else off(values.of(y), random) for y in x.inputs]
             if not isinstance(x.operation, Pointwise | Linear):
                 # An elimination of rows mixes entries: each is rounded as the largest is.
                 given = [
@@ -175,12 +176,21 @@ def rounded(tree: Tree, values: Values, random: np.random.Generator) -> Any:
             out = computed(x.operation, given, x.given)
         else:
             out = values.of(x)
-        found[id(x)] = out * (1 + random.choice([-EPSILON, EPSILON], np.shape(out)))
+        found[id(x)] = off(out, random)
     return found[id(tree)]
+
+
+def off(x: Any, random: np.random.Generator) -> Any:
+    """A number, or each in an array, by one rounding larger or smaller."""
+    return x * (1 + random.choice([-EPSILON, EPSILON], np.shape(x)))
 
 
 def inputs_of(tree: Tree) -> tuple[Tree, ...]:
     return tree.inputs if isinstance(tree, Applied) else ()
+
+
+def computed_in(tree: Tree) -> tuple[Tree, ...]:
+    return tuple([x for x in inputs_of(tree) if isinstance(x, Applied)])
 
 
 def vanishes(tree: Tree, values: Values) -> bool:

@@ -104,7 +104,9 @@ def lead(story: Story, law: BackwardEquation) -> list[Block]:
         words = said("A bias moves its weighted input one for one: ", statement)
         ones = said(", where ", s.ones, " is a column of ones that adds up the examples.")
         return [Paragraph(said(words, ones if many else "."))]
-    one = Spelling(Symbols(s.name, s.layers, s.sizes, 1, as_numbers=s.as_numbers, taken=s.taken), "l")
+    one = Spelling(
+        Symbols(s.name, s.layers, s.sizes, 1, as_numbers=s.as_numbers, taken=s.taken, weights=s.own_weights), "l"
+    )
     entry = equation(one.entry(law.left, "j", "k"), one.entry(law.right, "j", "k", law.runs))
     words = said("A weight's gradient is the error of where it goes times what comes in: ", entry, ".")
     if s.as_numbers:

@@ -48,7 +48,9 @@ class OneExample(Symbols):
 
     def __init__(self, story: Story, example: Place, cost: Symbol) -> None:
         own = story.symbols
-        super().__init__(own.name, own.layers, own.sizes, 1, as_numbers=own.as_numbers, taken=own.taken)
+        super().__init__(
+            own.name, own.layers, own.sizes, 1, as_numbers=own.as_numbers, taken=own.taken, weights=own.own_weights
+        )
         self.cost = cost
         self.behind: tuple[Place, ...] = (example,) if story.examples > 1 else ()
 

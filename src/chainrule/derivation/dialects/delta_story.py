@@ -42,7 +42,13 @@ class Story:
         layers, as_numbers = net.net.layers, net.net.is_chain
         sizes = (layers[0].inputs, *[layer.neurons for layer in layers])
         self.symbols = Symbols(
-            request.notation, self.last, sizes, self.examples, as_numbers=as_numbers, taken=net.other_names()
+            request.notation,
+            self.last,
+            sizes,
+            self.examples,
+            as_numbers=as_numbers,
+            taken=net.other_names(),
+            weights=net.names_of_weights(),
         )
         self.letters = Letters(net, self.symbols)
         self.floor = rounding_floor(net.tape)

@@ -37,12 +37,14 @@ def lend_letters(tape: Tape, notation: str | None, *, is_net: bool = False) -> t
     symbols = Symbols(notation or USUAL, len(net.layers))
     taken = set(names.values())
     roles: dict[str, None] = {}
+    lent: dict[Any, Tree] = {}
     for node, role, letter in letters_of(tape, net, symbols):
         if node in nameless and letter not in taken:
-            tape.call(node, replace(letter, shape=tuple(node.shape)))
+            lent[node] = replace(letter, shape=tuple(node.shape))
             taken.add(letter)
             nameless.discard(node)
             roles[role] = None
+    tape.rename(lent)
     return tuple([meaning(role, symbols.name) for role in roles])
 
 

@@ -158,10 +158,18 @@ class NetNumbers:
     def other_names(self) -> set[str]:
         """The user's names for what is neither what comes in nor the result, as they print."""
         tape = self.tape
-        fed = self.nodes_of(self.layer(1).fed)
-        # Of several inputs none is the whole of them.
-        parts = {tape.output, *(fed if len(fed) == 1 else ())}
+        parts = {tape.output, self.whole(self.layer(1).fed)}
         return {plain(x) for node, x in tape.symbols.items() if id(node) in tape.labels and node not in parts}
+
+    def names_of_weights(self) -> dict[int, str]:
+        """What the user calls all weights of a layer together, as it prints, by the layer's number."""
+        held = {number: self.whole(layer.weights) for number, layer in enumerate(self.net.layers, 1)}
+        return {n: plain(self.tape.symbols[x]) for n, x in held.items() if x is not None and id(x) in self.tape.labels}
+
+    def whole(self, ids: Ids) -> Any:
+        """The node that holds just these numbers; of several none is the whole of them."""
+        steps = list(self.net.ids.steps_of(ids))
+        return self.node(steps[0]) if len(steps) == 1 and steps[0].size == ids.size else None
 
     def find(self, node: Any, entry: tuple[int, ...] | None) -> tuple[int, str, tuple[int, ...]] | None:
         """Where a leaf, or one entry of it, stands: the layer, the role, and the place there if it is one number."""

@@ -20,7 +20,7 @@ from chainrule.core.tensor import Tensor
 from chainrule.core.walk import Edges, made_from, walk
 from chainrule.custom import CustomRule
 from chainrule.derivation.notation import derivative
-from chainrule.derivation.tape.naming import data_of, labels_for, symbols_for
+from chainrule.derivation.tape.naming import as_made, data_of, labels_for, symbols_for
 from chainrule.derivation.tape.unchanged import called, check_unchanged
 from chainrule.derivation.words import Words, said
 from chainrule.errors import ChainruleError, DtypeError, GraphError
@@ -289,10 +289,13 @@ class Tape:
         symbol = self.symbols.get(node)
         return None if node in self.numbered or isinstance(symbol, Number) else symbol
 
-    def call(self, node: Node, symbol: Tree) -> None:
-        """Give a node a name."""
-        self.symbols[node] = symbol
-        self.numbered.discard(node)
+    def rename(self, names: Mapping[Node, Tree]) -> None:
+        """Give some nodes names, by which what was made of them is written too. O(nodes)."""
+        self.symbols.update(names)
+        self.numbered.difference_update(names)
+        for x in data_of(self.order) if names else ():
+            if not isinstance(self.symbols[x], Symbol) and (written := as_made(x, self.symbols)) is not None:
+                self.symbols[x] = written
         self.__dict__.pop("node_of", None)
 
     @cached_property
@@ -301,7 +304,7 @@ class Tape:
         return {symbol: node for node, symbol in self.symbols.items()}
 
     @cached_property
-    def environment(self) -> Mapping[Tree, Any]:
+    def environment(self) -> Any:
         """What every symbol, and every gradient of the output, stands for."""
         return Environment(self)
 
