@@ -331,6 +331,15 @@ def test_a_result_is_a_table_and_json():
         ({"by": "accuracy"}, ChainruleError, "ranks by one of loss"),
         ({"grid": {"lr": [-1.0]}}, ValueError, "at least 0"),
         ({"folds": 1}, ShapeError, "folds"),
+        ({"grid": 3}, DtypeError, "a dict of lists, or a list of settings, not 3"),
+        ({"grid": {"epochs": [1, -1]}}, ValueError, "epochs is a whole number from 0, not -1"),
+        ({"grid": {"epochs": [1.5]}}, ValueError, "not 1.5"),
+        (
+            {"grid": {"batch_size": [0]}},
+            ShapeError,
+            "batch_size is a whole number of at least 1, or None for all, not 0",
+        ),
+        ({"batch_size": 2.5}, ShapeError, "not 2.5"),
     ],
 )
 def test_bad_input_is_said(change, error, words):

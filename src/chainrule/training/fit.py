@@ -320,5 +320,10 @@ def _check(model: Any, optimizer: Any, epochs: Any) -> None:
         raise DtypeError(f"fit trains a module of cr.nn, not {type(model).__name__}")
     if not isinstance(optimizer, Optimizer):
         raise DtypeError(f"fit takes an optimizer of cr.optim, not {type(optimizer).__name__}")
-    if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 0:
-        raise ValueError(f"fit: epochs is a whole number from 0, not {epochs!r}")
+    refuse_epochs("fit", epochs)
+
+
+def refuse_epochs(owner: str, epochs: Any) -> None:
+    """Refuse what is no count of epochs."""
+    if isinstance(epochs, bool) or not isinstance(epochs, int | np.integer) or epochs < 0:
+        raise ValueError(f"{owner}: epochs is a whole number from 0, not {epochs!r}")

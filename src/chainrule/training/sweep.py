@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.data.loader import checked_batch_size
 from chainrule.data.split import k_folds
 from chainrule.errors import ChainruleError, DivergenceWarning, DtypeError, MissingExtra, ShapeError
 from chainrule.nn.module import Module
@@ -29,7 +30,7 @@ from chainrule.optim.optimizer import Optimizer
 from chainrule.table import Table, json_of, shown
 from chainrule.training.batches import as_numbers, dtype_of
 from chainrule.training.callbacks import EarlyStopping
-from chainrule.training.fit import evaluate, fit
+from chainrule.training.fit import evaluate, fit, refuse_epochs
 from chainrule.training.lanes import Ended, Lane, Plan, Unsuited, train_lanes
 from chainrule.training.run import Metric
 
@@ -219,7 +220,7 @@ def sweep(
     )
     settings_tried = combinations(grid)
     for settings in settings_tried:
-        work.refuse_unknown(settings)
+        work.refuse_unfit(settings)
     jobs = [
         Job(settings, int(seed), fold)
         for settings in settings_tried
@@ -279,9 +280,13 @@ class Work(NamedTuple):
         of_net = {name: held for name, held in settings.items() if name in self.wanted}
         return of_net, {name: held for name, held in settings.items() if name not in {*of_net, *OF_TRAINING}}
 
-    def refuse_unknown(self, settings: Settings) -> None:
-        """Refuse a setting that neither the builder nor the optimizer takes."""
-        optimizer = settings.get("optimizer", self.common["optimizer"])
+    def refuse_unfit(self, settings: Settings) -> None:
+        """Refuse a setting that neither the builder nor the optimizer takes, and what `fit` refuses."""
+        chosen = {**self.common, **settings}
+        refuse_epochs("sweep", chosen["epochs"])
+        if chosen["batch_size"] is not None:
+            checked_batch_size("sweep", chosen["batch_size"], ", or None for all")
+        optimizer = chosen["optimizer"]
         known = arguments(optimizer)
         for name in self.parts(settings)[1]:
             if name not in known:
@@ -433,6 +438,8 @@ class Bar:
 
 def combinations(grid: Mapping[str, Iterable[Any]] | Sequence[Mapping[str, Any]]) -> list[Settings]:
     """Every setting of a grid, or those that were listed."""
+    if not isinstance(grid, Iterable):
+        raise DtypeError(f"sweep: the grid is a dict of lists, or a list of settings, not {grid!r}")
     if not isinstance(grid, Mapping):
         return [dict(settings) for settings in grid]
     for name, values in grid.items():
