@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -183,5 +184,10 @@ def test_the_environment_says_how_many(monkeypatch):
     assert parts.threads() == 6
     monkeypatch.setenv("CHAINRULE_THREADS", "2")
     assert parts.threads() == 2
-    monkeypatch.setenv("CHAINRULE_THREADS", "all")
-    assert parts.threads() == 6
+    for no_number in ("all", "²", "-3", "0"):
+        monkeypatch.setenv("CHAINRULE_THREADS", no_number)
+        assert parts.threads() == 6
+    monkeypatch.setenv("CHAINRULE_THREADS", "100000000")
+    assert parts.threads() == parts.MOST_THREADS
+    source = (Path(parts.__file__).parent / "machine" / "threads.h").read_text(encoding="utf-8")
+    assert f"#define MOST_THREADS {parts.MOST_THREADS - 1}\n" in source

@@ -27,11 +27,15 @@ FEW_ROWS = 16
 """The sums of a product with no more rows may be in another order."""
 
 
+MOST_THREADS = 257
+"""One that calls, and those that the machine begins beside it at most (machine/threads.h)."""
+
+
 def threads_set(variables: Sequence[str]) -> int | None:
     """How many the environment asks for, by the first of these variables that is a number; None where none is."""
     for variable in variables:
         setting = os.environ.get(variable, "").split(",")[0]
-        if setting.isdigit() and int(setting):
+        if setting.isdecimal() and int(setting):
             return int(setting)
     return None
 
@@ -39,7 +43,8 @@ def threads_set(variables: Sequence[str]) -> int | None:
 def threads() -> int:
     """How many may work at a time: as the environment says, else one for each processor that this process may use."""
     find: Callable[[int], Any] | None = getattr(os, "sched_getaffinity", None)
-    return threads_set(VARIABLES) or (len(find(0)) if find is not None else os.cpu_count() or 1)
+    wanted = threads_set(VARIABLES) or (len(find(0)) if find is not None else os.cpu_count() or 1)
+    return min(wanted, MOST_THREADS)
 
 
 def parts_for(work: float) -> int:
