@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from chainrule.core import Value
-from chainrule.core.walk import made_from
 from chainrule.derivation.record import Derivation, rebuilt
 from chainrule.derivation.tape.tape import Node, Tape
 from chainrule.maths import Derivative
@@ -24,18 +23,26 @@ def with_d(derivation: Derivation, tape: Tape) -> Derivation:
     (variable,) = leaves
     nodes = tape.node_of
 
-    @cache
-    def passed_by_all(node: Node) -> set[Node]:
-        """What moves with the variable by other paths than through a node: its derivative in the node is partial."""
-        return made_from(tape.order, [variable], without=node)
-
     def is_total(x: Derivative) -> bool:
         if x.held or nodes.get(x.below) is variable:
             return not x.held
         above, below = nodes.get(x.above), nodes.get(x.below)
-        return above is not None and below is not None and above not in passed_by_all(below)
+        return above is not None and below is not None and not leads_around(variable, below, above)
 
     return marked(derivation, is_total)
+
+
+def leads_around(variable: Node, below: Node, above: Node) -> bool:
+    """Whether a path from the variable to a node leads around another one. O(edges between), mostly a few."""
+    stack, seen = [above] if above is not below else [], set[Node]()
+    while stack:
+        node = stack.pop()
+        if node is variable:
+            return True
+        if node not in seen:
+            seen.add(node)
+            stack += [x for _, x in node.edges if x is not below]
+    return False
 
 
 def marked(derivation: Derivation, is_total: Callable[[Derivative], bool]) -> Derivation:

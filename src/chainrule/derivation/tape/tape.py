@@ -84,10 +84,6 @@ class Tape:
         self.output = output
         self.wrt = tuple(wrt)
         self.order: list[Node] = graph.backward_order([output])[::-1]
-        self.consumers: dict[Node, list[tuple[Node, int]]] = {}
-        for node in self.order:
-            for slot, x in node.edges:
-                self.consumers.setdefault(x, []).append((node, slot))
         self.path: list[Node] = self._between() if self.wrt else self.order[::-1]
         self.numbers: dict[Node, Any] = {}
         self._made_from: dict[Node, set[Node]] = {}
@@ -109,6 +105,15 @@ class Tape:
             self.symbols = {x: symbol for x, symbol in self.symbols.items() if x in own}
         self.numbered = {node for node in self.symbols if id(node) not in self.labels}
         """What goes by a number (v₁, c₁), since neither the user nor a book has a name for it."""
+
+    @cached_property
+    def consumers(self) -> dict[Node, list[tuple[Node, int]]]:
+        """What takes each node in, and in which slot. O(edges)."""
+        found: dict[Node, list[tuple[Node, int]]] = {}
+        for node in self.order:
+            for slot, x in node.edges:
+                found.setdefault(x, []).append((node, slot))
+        return found
 
     @cached_property
     def lifted(self) -> Lifted:
@@ -212,6 +217,8 @@ class Tape:
     def shares(self, node: Node, edges: Edges, g: Any) -> list[Any]:
         """What of a node's gradient passes along some of its edges."""
         if isinstance(node, Value):
+            if len(edges) == len(node.edges):
+                return [node.share(k, g) for k in range(len(edges))]
             places = {slot: k for k, (slot, _) in enumerate(node.edges)}
             return [node.share(places[slot], g) for slot, _ in edges]
         inputs = self.inputs(node)
@@ -219,7 +226,8 @@ class Tape:
 
     def handed_on(self, node: Node, edges: Edges, g: Any) -> list[Any]:
         """The same in the sweep from the output, where no derivative is asked of what only flat operations lead to."""
-        return [np.zeros(x.shape)[()] for _, x in edges] if node in self.still else self.shares(node, edges, g)
+        is_still = self.still and node in self.still
+        return [np.zeros(x.shape)[()] for _, x in edges] if is_still else self.shares(node, edges, g)
 
     def formula(self, node: Node) -> Tree:
         """How a node was computed, in the symbols of its inputs."""
