@@ -174,7 +174,7 @@ def test_a_gradient_in_numerator_layout_is_the_transpose(told):
     latex = equations(told(*LEAST_SQUARES, "--wrt", "W", "--layout", "numerator"))[1]
     assert r"\begin{pmatrix} 8 & 20 & 32 \\ 16 & 40 & 64 \end{pmatrix}" in latex
     latex = equations(told("sum(x**2)", "x=[1,2]", "--layout", "numerator"))[1]
-    assert latex == r"\frac{\partial f}{\partial x} = \left(2 x\right)^{\top} = \begin{pmatrix} 2 & 4 \end{pmatrix}"
+    assert latex == r"\frac{\partial f}{\partial x} = 2 x^{\top} = \begin{pmatrix} 2 & 4 \end{pmatrix}"
 
 
 def test_second_derivatives(told):

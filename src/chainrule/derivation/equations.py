@@ -15,7 +15,7 @@ import numpy as np
 
 from chainrule.core.state import Quiet
 from chainrule.derivation.record import Block, Equation
-from chainrule.derivation.words import Words, listed, said
+from chainrule.derivation.words import Words, listed, said, text_of
 from chainrule.errors import ChainruleError
 from chainrule.maths import Number, Tree, check, numeral, plain
 from chainrule.maths.check import alike, is_finite, magnitude, vanishes
@@ -26,6 +26,9 @@ from chainrule.maths.tree import Applied, Values, all_parts, applied, equation, 
 EXACT = 1e-9
 """How far an equation with all digits may be from the engine, relative to its largest term: its rounding."""
 
+
+ELSEWHERE = " and 0 elsewhere"
+"""How the words on unit vectors end."""
 
 RESIDUE = 1e-14
 """What is left of terms that cancel out, relative to the largest of them, is rounding below this."""
@@ -105,8 +108,23 @@ def once(part: Equation) -> Equation:
     return replace(part, sides=part.sides[:-1]) if plain(result) == plain(formula) else part
 
 
-def with_places(part: Equation) -> Equation:
-    """An equation that says of its unit vectors which entries they pick: the program counts these from 0."""
+def with_places(blocks: Sequence[Block]) -> list[Block]:
+    """Blocks of which the first that has a unit vector says which entry it picks: the program counts these from 0."""
+    explained: set[int] = set()
+    found: list[Block] = []
+    for block in blocks:
+        units = units_of(block) if isinstance(block, Equation) else {}
+        new = sorted(units.keys() - explained)
+        explained |= units.keys()
+        if new and isinstance(block, Equation) and ELSEWHERE not in text_of(block.note):
+            are = listed([said(units[place], f" is 1 at [{place}]") for place in new])
+            block = replace(block, note=together(block.note, said(are, ELSEWHERE)))
+        found.append(block)
+    return found
+
+
+def units_of(part: Equation) -> dict[int, Tree]:
+    """The unit vectors in an equation, by the places that they pick."""
     units: dict[int, Tree] = {}
     waiting = list(part.sides)
     while waiting:
@@ -114,22 +132,7 @@ def with_places(part: Equation) -> Equation:
         waiting += parts(x)
         if isinstance(x, Applied) and x.name == "scatter":
             units |= {place: applied("scatter", 1, key=place, shape=(size,)) for place, size in units_in(x)}
-    if not units:
-        return part
-    are = listed([said(unit, f" is 1 at [{place}]") for place, unit in sorted(units.items())])
-    return replace(part, note=together(part.note, said(are, " and 0 elsewhere")))
-
-
-def places_once(blocks: Sequence[Block]) -> list[Block]:
-    """Blocks of which the first equation alone says which entries the unit vectors pick that several have."""
-    said_before: set[Words] = set()
-    found: list[Block] = []
-    for block in blocks:
-        if isinstance(block, Equation) and block.note and block.note == with_places(replace(block, note="")).note:
-            block = replace(block, note="") if block.note in said_before else block
-            said_before.add(block.note)
-        found.append(block)
-    return found
+    return units
 
 
 def cell(

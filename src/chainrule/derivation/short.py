@@ -14,7 +14,7 @@ import numpy as np
 
 from chainrule.derivation.arrays import largest
 from chainrule.derivation.checked import Checking, symbols_in, words_of
-from chainrule.derivation.equations import NOT_FINITE, Show, given, once, places_once, proved, with_places
+from chainrule.derivation.equations import NOT_FINITE, Show, given, once, proved, with_places
 from chainrule.derivation.formats.plain import wrapped
 from chainrule.derivation.formats.terminal import Displayed
 from chainrule.derivation.in_names import InNames, in_names
@@ -139,7 +139,7 @@ def short_story(
         if before and len(before) == len(shown) and all(map(is_, before, shown)):
             break
         explained = letters(tape, answer.symbols, shown, request.digits)
-    return (*places_once(shown), *checking.of(explained), *last)
+    return (*with_places(shown), *checking.of(explained), *last)
 
 
 def checked_piece(piece: Piece, checking: Checking) -> Piece:
@@ -158,20 +158,29 @@ def is_bare(block: Block) -> bool:
 def fit(found: Sequence[Piece], room: int) -> None:
     """Say things in fewer lines until all have room: arrays in symbols alone, then what weighs least not at all."""
     lines = sum([piece.lines for piece in found])
-    if lines <= room:
+    more = lines_on_places(found)
+    if lines + more <= room:
         return
     for piece in found:
         piece.versions = those_that_save(piece.versions)
     heap = [(piece.turn, i) for i, piece in enumerate(found) if len(piece.versions) > 1]
     heapq.heapify(heap)
-    while lines > room and heap:
+    while lines + more > room and heap:
         _, i = heapq.heappop(heap)
         piece = found[i]
         lines -= piece.lines
         piece.versions.pop(0)
         lines += piece.lines
+        more = more and lines_on_places(found)
         if len(piece.versions) > 1:
             heapq.heappush(heap, (piece.turn, i))
+
+
+def lines_on_places(pieces: Sequence[Piece]) -> int:
+    """The lines that will say which entries the unit vectors of all pieces pick."""
+    blocks = [block for piece in pieces for block in piece.blocks]
+    both = zip(with_places(blocks), blocks, strict=True)
+    return sum([lines_of(new) - lines_of(old) for new, old in both if new is not old])
 
 
 def those_that_save(versions: list[Version]) -> list[Version]:
@@ -323,11 +332,11 @@ def gradient_piece(
         gradient = np.zeros_like(gradient)
     name = tape.gradient(node)
     symbols = [name] if formula is None or len(plain(formula)) > LONGEST else [name, formula]
-    bare = (with_places(Equation(tuple(symbols))),) if len(symbols) > 1 else ()
+    bare = (Equation(tuple(symbols)),) if len(symbols) > 1 else ()
     if not is_written(gradient):
         words = (Paragraph(described(name, np.asarray(gradient), request.digits)),)
         return piece_of([(*bare, *words), words] if weight == ASKED else [bare, ()], weight)
-    whole = (with_places(once(proved(symbols, None, gradient, digits=request.digits))),)
+    whole = (once(proved(symbols, None, gradient, digits=request.digits)),)
     alone = (given(name, gradient, digits=request.digits),)
     if weight != ASKED:
         return piece_of([*([whole] if bare else []), bare, ()], weight)

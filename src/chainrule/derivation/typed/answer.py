@@ -19,7 +19,7 @@ from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
 from chainrule.core.term import Term, constant, symbol
 from chainrule.derivation.checked import Checking
-from chainrule.derivation.equations import places_once
+from chainrule.derivation.equations import with_places
 from chainrule.derivation.explain import explain
 from chainrule.derivation.notation import USUAL
 from chainrule.derivation.notation import derivative as leibniz
@@ -193,7 +193,8 @@ class Answer:
         second = self.second_order() if self.options.order > 1 else []
         story = rules_story(self.closed)
         if self.line_by_line is not None and not second:
-            story = [Heading("From line to line"), *self.line_by_line.back, *self.line_by_line.asked, *story]
+            slopes_back = with_places([*self.line_by_line.back, *self.line_by_line.asked])
+            story = [Heading("From line to line"), *slopes_back, *story]
         if second and not self.options.dialect:
             base = replace(
                 base, story=(), title=said("The second derivatives of ", self.output, " in ", self.several())
@@ -213,7 +214,7 @@ class Answer:
             if letter not in known or isinstance(letter, Slope):
                 known[letter] = Known(letter, numbers_of(x))
         short = self.short(opening, base, products) if not second else self.short_of_second_order(opening, second)
-        opening, short = places_once(opening), places_once(short)
+        opening, short = with_places(opening), with_places(short)
         told = replace(
             base, story=(*opening, *products, *second, *story), short=tuple(short), known=tuple(known.values())
         )

@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule.core.operation import Pointwise, book
 from chainrule.core.term import Term, constant, forward_order
-from chainrule.derivation.equations import once, proved, with_places
+from chainrule.derivation.equations import once, proved
 from chainrule.derivation.products import WRITTEN
 from chainrule.derivation.record import Block, Equation, Heading, Note, Paragraph, Table
 from chainrule.derivation.symbolic.derivative import Derivative, Step, derivative, has_rule
@@ -136,8 +136,8 @@ def shown(symbols: Sequence[Tree | None], number: Any, digits: int) -> Equation:
     """An equation in symbols, with the engine's number at its end where it has one that can be written."""
     sides = [side for side in symbols if side is not None]
     if number is None or np.ndim(number) > 2 or np.size(number) > WRITTEN:
-        return with_places(Equation(tuple(sides)))
-    return with_places(once(proved(sides, None, number, digits=digits)))
+        return Equation(tuple(sides))
+    return once(proved(sides, None, number, digits=digits))
 
 
 def rules_story(closed: ClosedForms) -> list[Block]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from chainrule.derivation.equations import with_places
 from chainrule.derivation.in_names import in_names
 from chainrule.derivation.record import Block, Equation, Paragraph
 from chainrule.derivation.short import ASKED, MOST_GRADIENTS, MOST_LINES, fit, piece_of
@@ -42,7 +41,7 @@ def line_by_line(tape: Tape) -> LineByLine | None:
     for node in named.totals:
         formula = None if node is tape.output else named.gradient(node)
         if formula is not None:
-            slopes[node] = with_places(Equation((tape.gradient(node), formula)))
+            slopes[node] = Equation((tape.gradient(node), formula))
         elif node is not tape.output:
             return None
     asked_for = set(tape.wrt)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from chainrule.derivation.equations import with_places
 from chainrule.derivation.record import Block, Equation, Paragraph, trees_in
 from chainrule.derivation.short import MOST_GRADIENTS, MOST_LINES, Piece, Version, fit, piece_of
 from chainrule.maths import Applied, Derivative, Matrix, Tree, plain
@@ -109,8 +108,5 @@ def in_a_line(equation: Equation) -> Equation:
 
 
 def result_alone(equation: Equation) -> Equation:
-    """What was asked for and what it is, without the words on unit vectors that are not shown then."""
-    explains_units = with_places(replace(equation, note="")).note
-    return replace(
-        equation, sides=(equation.sides[0], equation.sides[-1]), note="" if explains_units else equation.note
-    )
+    """What was asked for and what it is."""
+    return replace(equation, sides=(equation.sides[0], equation.sides[-1]))
