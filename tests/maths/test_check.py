@@ -7,7 +7,8 @@ import pytest
 
 import chainrule as cr
 from chainrule.maths import Derivative, Different, Number, Symbol, Tree, Undefined, check, numeral
-from chainrule.maths.tree import Sigma, applied, equation, matrix
+from chainrule.maths.check import magnitude, rounded
+from chainrule.maths.tree import Sigma, Values, applied, equation, has_letters, matrix
 
 X, Y, C = Symbol("x"), Symbol("y"), Symbol("c")
 U = Symbol("u", shape=(2,))
@@ -67,3 +68,31 @@ def test_what_is_too_small_in_one_term_of_a_sum_is_no_falsehood() -> None:
     term = Symbol("u", at=("k",)) * 1e-200
     assert check(equation(Sigma(term * 1e-200, "k", 2), Number("1")), {U.whole: np.array([1.0, 2.0])}) is None
     assert isinstance(check(equation(Sigma(term, "k", 2), Number("1")), {U.whole: np.array([1.0, 2.0])}), Different)
+
+
+def test_no_formula_is_too_deep_to_be_worked_out_checked_and_looked_through() -> None:
+    deep: Tree = Symbol("x")
+    for _ in range(3_000):
+        deep = applied("tanh", deep) + 1
+    values = Values({Symbol("x"): 0.5})
+    number = numeral(values.of(deep))
+    assert has_letters(deep)
+    assert not has_letters(number)
+    assert check(equation(deep, number), values.environment) is None
+    assert isinstance(check(equation(deep, number + 1), values.environment), Different)
+    lost = check(equation(applied("log", deep * 0 - 1), number), values.environment)
+    assert isinstance(lost, Undefined)
+    assert lost.at == (-1.0,)
+    assert magnitude(deep, values) == pytest.approx(float(values.of(deep)))
+    assert rounded(deep, values, np.random.default_rng(0)) == pytest.approx(float(values.of(deep)), rel=1e-14)
+
+
+def test_the_terms_of_a_sum_are_worked_out_together_as_they_are_one_by_one() -> None:
+    array, k = np.arange(1.0, 13.0).reshape(4, 3), ("k", 2)
+    entry, slope = Symbol("a", at=k), Derivative(Symbol("C"), Symbol("b", at=("k",)))
+    numbers = {Symbol("a"): array, **{Derivative(Symbol("C"), Symbol("b", at=(i,))): float(i) for i in (1, 2, 3, 4)}}
+    total = Sigma(applied("square", entry) * slope + 1, "k", 4)
+    expected = [array[i, 1] ** 2 * (i + 1) + 1 for i in range(4)]
+    assert Values(numbers).of_terms(total).tolist() == expected
+    nested = Sigma(Sigma(Symbol("a", at=("k", "j")), "j", 3), "k", 4)
+    assert Values(numbers).of(nested) == array.sum()
