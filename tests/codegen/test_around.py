@@ -517,3 +517,42 @@ def test_a_search_for_nan_goes_through_a_compiled_function():
     compiled(-X)
     with cr.detect_anomaly(), pytest.raises(AnomalyError, match="log gave"):
         compiled(-X)
+
+
+def set_to(rows: Any, numbers: Any) -> None:
+    rows[1][0] = numbers
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        (lambda rows: set_to(rows, 7.0), "rows[1][0]"),
+        (lambda rows: set_to(rows, 3), "rows[1][0]"),  # equal, and a setting of another type
+        (lambda rows: rows[0].append(1.0), "rows[0]"),
+        (lambda rows: rows.append([1.0, 1.0]), "rows"),
+        (lambda rows: rows.__setitem__(1, 3.0), "rows[1]"),
+    ],
+)
+def test_rows_of_numbers_are_watched_entry_by_entry(change, name):
+    rows: Any = [[1.0, 2.0], [3.0, 4.0]]
+    f = cr.compile(lambda x: x * sum([np.sum(row) for row in rows]))
+    f(X)
+    rows[0] = [1.0, 2.0]  # the same numbers
+    np.testing.assert_allclose(f(X), X * 10.0)
+    assert not f.anew
+    change(rows)
+    np.testing.assert_allclose(f(X), X * sum([np.sum(row) for row in rows]))
+    assert [*f.anew] == [name]
+
+
+def test_a_step_on_frozen_code_follows_what_was_recorded_last():
+    points = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
+    frozen = cr.freeze(lambda w: sum([(w[0] * x + w[1] * y).tanh() for x, y in points]))
+    w = np.array([0.1, 0.2])
+    before, _ = frozen(w)
+    step = cr.compile(frozen.on_arrays)
+    assert step(w) == pytest.approx(before, rel=1e-12)
+    points[0][0] = -2.0
+    after, _ = frozen(w)
+    assert after != pytest.approx(before, rel=1e-3)
+    assert step(w) == pytest.approx(after, rel=1e-12)

@@ -14,10 +14,10 @@ from __future__ import annotations
 import builtins
 import sys
 from collections import ChainMap, UserDict, UserList, deque
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from operator import is_
 from types import CellType, CodeType, FunctionType, MappingProxyType, MemberDescriptorType, MethodType, ModuleType
 from typing import Any, NamedTuple
@@ -34,6 +34,7 @@ MOST_BYTES = 1 << 22
 """Of an array that is larger only the name is watched, and not its numbers."""
 PLAIN = (bool, int, float, complex, str, bytes, np.generic, type(None))
 CONTAINERS = (list, tuple, dict, set, deque, bytearray, UserList, UserDict, ChainMap, MappingProxyType)
+ROWS = (list, tuple)
 BY_NAME = {"globals", "vars", "eval"}
 """What finds a variable by a word."""
 OF_FUNCTIONS = ("__code__", "__defaults__", "__kwdefaults__")
@@ -203,7 +204,9 @@ class Around:
         """Look into what is found somewhere; at attributes of objects later."""
         if self.left <= 0 or isinstance(x, CodeType) or x is MISSING:
             return
-        if isinstance(x, FunctionType | MethodType | partial) or is_wrapper(x):
+        if hasattr(type(x), "on_arrays") and not is_users(type(x)):
+            self.recordings(name, x)
+        elif isinstance(x, FunctionType | MethodType | partial) or is_wrapper(x):
             self.functions.append(x)
         elif isinstance(x, property | staticmethod | classmethod):
             self.functions.append(x.fget if isinstance(x, property) else x.__func__)
@@ -222,10 +225,25 @@ class Around:
             if (hasattr(x, "__dict__") or is_users(type(x))) and self.is_new(x, "object"):
                 self.objects.append((name, x))
 
+    def recordings(self, name: str, frozen: Any) -> None:
+        """Look at what frozen code recorded, which is what it computes: its function runs when it is called alone."""
+        held = frozen.recordings
+        was = list(held.values())
+
+        def read() -> Any:
+            return SAME if len(held) == len(was) and all(map(is_, held.values(), was)) else name
+
+        if self.is_new(frozen):
+            self.place(name, read, SAME)
+
     def container(self, name: str, x: Any) -> None:
         """Look at what stands in a container, and how much that is."""
         held, values = list(islice(x, self.left)), list(islice(x.values(), self.left)) if isinstance(x, Mapping) else []
         count = len(x)
+        if count == len(held) and type(x) in ROWS and are_alike(entries_of(x)):
+            was = [part[:] if type(part) in ROWS else part for part in held]
+            self.numbers(name, x, was if isinstance(x, list) else tuple(was))
+            return
 
         def read() -> Any:
             if len(x) == count and all(map(is_, x, held)) and (not values or all(map(is_, x.values(), values))):
@@ -236,6 +254,17 @@ class Around:
         self.left -= len(held)
         named = zip(held, values, strict=True) if values else enumerate(held)
         self.waiting += [(f"{name}[{key!r}]", part) for key, part in named if not isinstance(part, PLAIN)]
+
+    def numbers(self, name: str, x: Any, was: Any) -> None:
+        """Look at numbers of one type in a row, or in rows, all at once: equal ones of that type are the same."""
+        kinds, rows = set(map(type, entries_of(was))), type(was[0]) in ROWS
+
+        def read() -> Any:
+            same = x == was and set(map(type, chain.from_iterable(x) if rows else x)) == kinds
+            return SAME if same else changed_row(x, was, name)
+
+        self.place(name, read, SAME)
+        self.left -= len(was) + rows * len(entries_of(was))
 
     def object(self, name: str, x: Any) -> None:
         """Look at what is read of an object, a class or a module of the user's, and at all that nets hold."""
@@ -275,6 +304,29 @@ class Around:
         for key in sorted(keys):
             if self.left > 0 and self.is_new(owner, key):
                 self.place(f"{name}.{key}", partial(holder.get, key, MISSING), holder.get(key, MISSING))
+
+
+def entries_of(x: Any) -> list[Any]:
+    """What stands in a row, or in rows of which it is made."""
+    return [*chain.from_iterable(x)] if all([type(part) in ROWS for part in x]) else [*x]
+
+
+def are_alike(parts: Sequence[Any]) -> bool:
+    """Whether there are some, and all are floats or all are whole numbers."""
+    kinds = set(map(type, parts))
+    return kinds == {float} or kinds == {int}
+
+
+def changed_row(x: Any, was: Any, name: str) -> Any:
+    """The name of what is another number in a row, or in rows."""
+    for k, (row, before) in enumerate(zip(x, was, strict=False)):
+        if type(row) is type(before) and type(row) in ROWS:
+            found = changed_in(row, len(before), list(before), [], f"{name}[{k}]")
+            if found is not SAME:
+                return found
+        elif not is_equal(row, before):
+            return f"{name}[{k}]"
+    return name
 
 
 def changed_in(x: Any, count: int, held: list[Any], values: list[Any], name: str) -> Any:
