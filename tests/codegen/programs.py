@@ -74,7 +74,7 @@ def one_entry(x, y):
 
 def of_nothing(x, y):
     empty = cr.sum(x[:0] * y[:0])
-    return empty + x * y
+    return empty + x * y, cr.mean(x[:0])
 
 
 def both_alike(x, y):

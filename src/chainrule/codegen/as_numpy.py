@@ -41,6 +41,11 @@ def reduction(name: str) -> Callable[..., Source]:
     return spelled
 
 
+def mean(value: Any, x: Any, *, axis: Any, keepdims: Any) -> Any:
+    """NumPy's method, which warns where there is nothing to take a mean of."""
+    return reduction("mean")(value, x, axis=axis, keepdims=keepdims) if x.size else NotImplemented
+
+
 def power(value: Any, x: Any, y: Any) -> Any:
     """A whole power of an array."""
     if type(y) not in (int, float) or y not in (2, 3):
@@ -80,7 +85,7 @@ SPELLED: dict[str, Callable[..., Any]] = {
     "broadcast_to": repeated,
     "index": picked,
     "largest": reduction("max"),
-    "mean": reduction("mean"),
+    "mean": mean,
     "pow": power,
     "reshape": shaped,
     "smallest": reduction("min"),
