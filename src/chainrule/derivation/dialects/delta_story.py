@@ -17,7 +17,7 @@ from chainrule.derivation.network.equations import (
 from chainrule.derivation.network.numbers import Letters, NetNumbers
 from chainrule.derivation.network.paper import Paper
 from chainrule.derivation.network.spelling import Spelling
-from chainrule.derivation.notation import Place, Symbols
+from chainrule.derivation.notation import Place, Symbols, notation_of
 from chainrule.derivation.pitfalls import rounding_floor
 from chainrule.derivation.record import Equation
 from chainrule.derivation.request import Request
@@ -47,7 +47,7 @@ class Story:
             sizes,
             self.examples,
             as_numbers=as_numbers,
-            taken=net.other_names(),
+            taken=net.other_names(notation_of(request.notation)),
             weights=net.names_of_weights(),
         )
         self.letters = Letters(net, self.symbols)

@@ -11,7 +11,7 @@ import numpy as np
 from chainrule.core import Value, graph
 from chainrule.core.forward import tangents_of
 from chainrule.core.operation import Pointwise
-from chainrule.derivation.notation import Symbols, at_layer
+from chainrule.derivation.notation import Notation, Symbols, at_layer
 from chainrule.derivation.scalars.graph import placed
 from chainrule.derivation.tape.tape import Tape
 from chainrule.maths import Derivative, Symbol, Tree, Unknown, plain
@@ -155,11 +155,12 @@ class NetNumbers:
         symbol = None if step is None else self.tape.symbols.get(self.node(step))
         return None if symbol is None else placed(symbol, self.net.ids.place_of(int(identity)))
 
-    def other_names(self) -> set[str]:
-        """The user's names for what is neither what comes in nor the result, as they print."""
+    def other_names(self, notation: Notation) -> set[str]:
+        """The user's names, as they print, but for a book's own letter for what comes in and for the result."""
         tape = self.tape
-        parts = {tape.output, self.whole(self.layer(1).fed)}
-        return {plain(x) for node, x in tape.symbols.items() if id(node) in tape.labels and node not in parts}
+        own = {(tape.output, plain(notation.cost)), (self.whole(self.layer(1).fed), plain(notation.input))}
+        names = {(node, plain(x)) for node, x in tape.symbols.items() if id(node) in tape.labels}
+        return {name for _, name in names - own}
 
     def names_of_weights(self) -> dict[int, str]:
         """What the user calls all weights of a layer together, as it prints, by the layer's number."""

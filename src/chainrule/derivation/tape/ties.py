@@ -43,7 +43,9 @@ def ties(tape: Tape) -> list[Tie]:
     wrt = [lifted.step[x] for x in tape.wrt] or [x for x in program.leaves if x.kind is Kind.PARAMETER]
     path = [lifted.step[node] for node in tape.path]
     choosing = choices(program.steps, path, wrt)
-    if not choosing or not all([np.all(np.isfinite(tape.gradients[lifted.nodes[x.place]])) for x in wrt]):
+    # What moves conditions alone has no gradient.
+    gradients = [tape.gradients.get(lifted.nodes[x.place], 0.0) for x in wrt]
+    if not choosing or not all([np.all(np.isfinite(g)) for g in gradients]):
         return []
     random = np.random.default_rng(0)
     here = {x: np.asarray(lifted.numbers[x.place]) for x in (*program.leaves, *wrt)}
