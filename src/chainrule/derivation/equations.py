@@ -276,5 +276,5 @@ def near(ours: Any, engine: Any, tolerance: Any) -> bool:
     """Whether two numbers or arrays are the same up to rounding."""
     ours, engine = [x if isinstance(x, float) else np.asarray(x, dtype=float) for x in (ours, engine)]
     # Doubles below the smallest normal one have few digits left.
-    loose = np.maximum(np.max(tolerance, initial=0.0), SMALLEST)
+    loose = max(tolerance if isinstance(tolerance, float) else np.max(tolerance, initial=0.0), SMALLEST)
     return alike(ours, engine, loose + EXACT * np.abs(engine))

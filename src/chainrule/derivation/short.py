@@ -474,8 +474,8 @@ def on_kinks(tape: Tape, named: InNames | None, conventions: Sequence[Convention
 def told_of(tape: Tape, named: InNames | None, node: Any, is_first: bool) -> Words:
     """A node on the page, or where it is made of what has no name there, what it does."""
     tree = on_page(tape, named, node)
-    unknown = {tape.symbols[x] for x in tape.numbered if nameless(tape, x)}
-    if unknown.isdisjoint([x.whole for x in symbols_in(tree)]):
+    nodes = [tape.node_of.get(x.whole) for x in symbols_in(tree)]
+    if not any([x is not None and nameless(tape, x) for x in nodes]):
         return said(tree)
     return f"{'A' if is_first else 'a'} step on the way ({node.op.name.replace('_', ' ')})"
 

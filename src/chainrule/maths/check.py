@@ -241,7 +241,8 @@ def is_finite(x: Any) -> bool:
 def alike(x: Any, y: Any, allowed: Any) -> bool:
     """Whether two results agree; a vector is the column that it is printed as, a matrix of one entry a number."""
     if all([isinstance(side, float) for side in (x, y)]):
-        return bool(abs(x - y) <= np.max(allowed, initial=0.0)) or x == y or (isnan(x) and isnan(y))
+        most = allowed if isinstance(allowed, float) else np.max(allowed, initial=0.0)
+        return bool(abs(x - y) <= most) or x == y or (isnan(x) and isnan(y))
     x, y = np.asarray(x), np.asarray(y)
     if x.shape != y.shape:
         if x.size != y.size or (max(x.ndim, y.ndim) > 2 and x.size > 1):
