@@ -110,7 +110,7 @@ INLINE V OF_TYPE(divided)(V x, V y, ENTRY over) {
     V found = x * over;
     if (!ENTRY_IS_DOUBLE)
         return found;
-    V left = x - found * y, size = OF_TYPE(size_of)(left);
+    V left = OF_TYPE(fused)(-found, y, x), size = OF_TYPE(size_of)(left);
     return SELECT((size > (V){0}) & (size < (ENTRY)__builtin_inf()), found + left * over, found);
 }
 

@@ -93,6 +93,21 @@ INLINE I OF_TYPE(places)(void) {
     return x;
 }
 
+/* x y + z, of which the product is not rounded, where processors have that. */
+#if defined(OF_AVX512)
+INLINE V OF_TYPE(fused)(V x, V y, V z) {
+    return sizeof(ENTRY) == 4 ? (V)_mm512_fmadd_ps((__m512)x, (__m512)y, (__m512)z)
+                              : (V)_mm512_fmadd_pd((__m512d)x, (__m512d)y, (__m512d)z);
+}
+#elif defined(OF_AVX2)
+INLINE V OF_TYPE(fused)(V x, V y, V z) {
+    return sizeof(ENTRY) == 4 ? (V)_mm256_fmadd_ps((__m256)x, (__m256)y, (__m256)z)
+                              : (V)_mm256_fmadd_pd((__m256d)x, (__m256d)y, (__m256d)z);
+}
+#else
+INLINE V OF_TYPE(fused)(V x, V y, V z) { return x * y + z; }
+#endif
+
 /* n of LANES entries; where masks cost something, all of them are read and written without. */
 #if defined(OF_AVX512)
 #define HAS_ALL(n) 0
