@@ -18,8 +18,8 @@ from chainrule.derivation.record import Block, Equation
 from chainrule.derivation.words import Words, listed, said, text_of
 from chainrule.errors import ChainruleError
 from chainrule.maths import Number, Tree, check, numeral, plain
+from chainrule.maths.arranged import units_in
 from chainrule.maths.check import alike, is_finite, magnitude, vanishes
-from chainrule.maths.notation import units_in
 from chainrule.maths.numerals import DIGITS, FULL
 from chainrule.maths.tree import Applied, Values, all_parts, applied, equation, matrix, parts, value
 

@@ -224,3 +224,24 @@ def all_in(x: Looks, inside: Callable[[Looks], Iterable[Looks]] = lambda x: x.pa
     for form in found:
         found += inside(form)
     return found
+
+
+def turned(x: Looks) -> Looks:
+    """The transpose; that of a transpose is the thing itself, and that of an inverse has one sign for both.
+
+    A column of numbers becomes a row.
+    """
+    if x.kind == "matrix" and all([len(row.parts) == 1 for row in x.parts]):
+        column = [row.parts[0] for row in x.parts]
+        if all([is_number(part) or part.kind == "raised" for part in column]):
+            row = [part if is_number(part) else turned(part) for part in column]
+            return Looks("matrix", (Looks("row", tuple(row)),))
+    if x.kind == "raised":
+        return x.parts[0] if x.parts[1] == TOP else Looks("pow", (x.parts[0], digits("-1")))
+    if x.kind == "pow" and not x.word and x.parts[1] == digits("-1"):
+        return Looks("raised", (x.parts[0], INVERSE_TOP))
+    return Looks("raised", (x, TOP))
+
+
+def is_number(x: Looks) -> bool:
+    return x.kind == "num" or (x.kind == "neg" and x.parts[0].kind == "num")

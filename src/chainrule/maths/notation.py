@@ -10,22 +10,19 @@ c𝟏𝟏ᵀ + A is not taken for c times the identity. What acts entry by entry
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, TypeGuard
-
-import numpy as np
+from typing import Any
 
 from chainrule.core.operation import Operation, book
 from chainrule.errors import ChainruleError
 from chainrule.maths import looks
+from chainrule.maths.arranged import entry, joined, padded, scattered, stacked
+from chainrule.maths.indexed import product_where, summed_products, whole_product
 from chainrule.maths.looks import (
     IDENTITY,
-    INVERSE_TOP,
     NOTHING,
     ONES,
-    TOP,
-    ZEROS,
     Looks,
     add,
     begins_with_digit,
@@ -33,7 +30,9 @@ from chainrule.maths.looks import (
     call,
     fenced,
     prod,
+    turned,
 )
+from chainrule.maths.settings import setting, settings_below, settings_shown
 from chainrule.maths.template import filled, read_template, written_out
 from chainrule.maths.tree import (
     PI,
@@ -49,14 +48,9 @@ from chainrule.maths.tree import (
     Tree,
     Unknown,
     applied,
-    exact,
     innermost_first,
-    is_default,
-    slice_text,
 )
-
-MOST_ENTRIES = 6
-"""Entries of an array among the settings that are written out."""
+from chainrule.maths.vectors import as_row, is_dot, is_inner, number_first
 
 
 def lay(tree: Tree) -> Looks:
@@ -159,32 +153,6 @@ def script(word: str) -> Looks:
     return looks.digits(word) if word.isdigit() else looks.name(word)
 
 
-def setting(x: Any) -> Looks:
-    if isinstance(x, bool | np.bool_) or x is None or isinstance(x, str):
-        return looks.text(str(x))
-    if x is Ellipsis:
-        return looks.text("…")
-    if isinstance(x, int | float | np.number):
-        return looks.digits(exact(float(x)).text)
-    if isinstance(x, slice):
-        return looks.text(slice_text(x))
-    if isinstance(x, np.ndarray):
-        return setting(
-            tuple(x.tolist()) if x.ndim and x.size <= MOST_ENTRIES else x.item() if x.size == 1 else Ellipsis
-        )
-    if isinstance(x, list):
-        return setting(tuple(x))
-    if isinstance(x, tuple):
-        return fenced("(", *map(setting, x))
-    return looks.text(getattr(x, "__name__", str(x)))
-
-
-def settings_below(given: Mapping[str, Any]) -> Looks:
-    """Settings set below what they belong to, each with its name."""
-    shown = [Looks("rel", (looks.text(name), setting(x)), ("=",)) for name, x in given.items()]
-    return looks.listed(*shown) if shown else NOTHING
-
-
 def by_template(tree: Applied) -> Looks:
     """An operation by its own template; what it does not mention and is not the default stands below."""
     operation = rule_of(tree)
@@ -226,42 +194,11 @@ def rule_of(tree: Applied) -> Operation | None:
     return rule if needed <= tree.given.keys() <= rule.defaults.keys() else None
 
 
-def settings_shown(tree: Applied) -> dict[str, Any]:
-    """The settings that say something; whether an axis of length 1 is kept changes no number.
-
-    Nor does the axis of a vector, which has one alone.
-    """
-    silent = {"keepdims", "axis"} if max([tree.ndim, *[x.ndim for x in tree.inputs]]) < 2 else {"keepdims"}
-    given = tree.given.items()
-    return {name: x for name, x in given if name not in silent and not is_default(tree.operation, name, x)}
-
-
 def words(name: str) -> str:
     return name.replace("_", " ")
 
 
 # What depends on shapes
-
-
-def turned(x: Looks) -> Looks:
-    """The transpose; that of a transpose is the thing itself, and that of an inverse has one sign for both.
-
-    A column of numbers becomes a row.
-    """
-    if x.kind == "matrix" and all([len(row.parts) == 1 for row in x.parts]):
-        column = [row.parts[0] for row in x.parts]
-        if all([is_number(part) or part.kind == "raised" for part in column]):
-            row = [part if is_number(part) else turned(part) for part in column]
-            return Looks("matrix", (Looks("row", tuple(row)),))
-    if x.kind == "raised":
-        return x.parts[0] if x.parts[1] == TOP else Looks("pow", (x.parts[0], looks.digits("-1")))
-    if x.kind == "pow" and not x.word and x.parts[1] == looks.digits("-1"):
-        return Looks("raised", (x.parts[0], INVERSE_TOP))
-    return Looks("raised", (x, TOP))
-
-
-def is_number(x: Looks) -> bool:
-    return x.kind == "num" or (x.kind == "neg" and x.parts[0].kind == "num")
 
 
 def fitted(x: Tree, shape: Shape) -> Looks:
@@ -293,28 +230,6 @@ def ones_of(shape: Shape) -> Looks:
     if len(shape) == 1 or shape[1] == 1:
         return ONES
     return turned(ONES) if shape[0] == 1 else beside(ONES, turned(ONES))
-
-
-def number_first(x: Tree) -> list[Looks]:
-    """A number as the factors before an array; a dot product in parentheses, lest the array join it."""
-    found: list[Looks] = []
-    waiting = [x]
-    while waiting:
-        factor = waiting.pop()
-        if isinstance(factor, Applied) and factor.name == "mul" and any(map(is_dot, factor.inputs)):
-            waiting += reversed(factor.inputs)
-        else:
-            found.append(fenced("(", lay(factor)) if is_dot(factor) else lay(factor))
-    return found
-
-
-def is_inner(x: Tree) -> TypeGuard[Applied]:
-    return isinstance(x, Applied) and x.name == "matmul" and not x.shape
-
-
-def is_dot(x: Tree) -> bool:
-    """Whether it is a number that two vectors make side by side; one with itself is a squared length."""
-    return is_inner(x) and x.inputs[0] != x.inputs[1]
 
 
 def sum_with(sign: int) -> Callable[..., Looks | None]:
@@ -455,15 +370,6 @@ def without_sign(x: Tree) -> Tree | None:
     return None if first is None else applied("matmul", first, x.inputs[1])
 
 
-def as_row(x: Tree) -> Looks:
-    """A vector as a row: xᵀ, and xᵀA as it stands."""
-    behind: list[Looks] = []
-    while isinstance(x, Applied) and x.name == "matmul" and x.inputs[0].ndim == 1:
-        behind.append(lay(x.inputs[1]))
-        x = x.inputs[0]
-    return beside(turned(lay(x)), *reversed(behind))
-
-
 def solution(tree: Applied, x: Tree, y: Tree) -> Looks:
     """What solves a system of equations: the inverse times the right side."""
     return beside(Looks("pow", (lay(x), looks.digits("-1"))), lay(y))
@@ -509,145 +415,8 @@ def total(tree: Applied, x: Tree) -> Looks | None:
     return Looks("big", (settings_below(settings_shown(tree)), lay(x)), "∑")
 
 
-def whole_product(tree: Applied, x: Tree) -> Looks | None:
-    """The product of all entries, or for each place along the other axes of those there."""
-    found = places_along(tree, x)
-    if found is None:
-        return Looks("big", (settings_below(settings_shown(tree)), lay(x)), "∏")
-    running, here, _ = found
-    product = Looks("big", (places(running), entry_at(x, here)), "∏")
-    left = [letter for letter in here if letter not in running]
-    return entry_at(product, left) if left else product
-
-
-def summed_products(tree: Applied, *inputs: Tree) -> Looks:
-    """A product of matrices or vectors where it is one, else a sum over letters of products of entries."""
-    given, result = tree.given["subscripts"].split("->")
-    own = given.split(",")
-    found = None
-    if len(own) == 2 and max(map(len, own)) <= 2:
-        one, other = zip(inputs, own, strict=True)
-        found = side_by_side(one, other, result) or side_by_side(other, one, result)
-    if found is not None:
-        return found
-    taken = {form.word for x in inputs for form in looks.all_in(lay(x)) if form.kind == "id"}
-    every = dict.fromkeys(given.replace(",", ""))
-    free = iter([letter for letter in INDICES + LETTERS if letter not in taken and letter not in every])
-    letter = {k: next(free, k) if k in taken else k for k in every}
-    factors = [entry_at(x, [letter[k] for k in word]) if word else lay(x) for x, word in zip(inputs, own, strict=True)]
-    factors = [form for form in factors if form != looks.digits("1")]
-    product = prod("·", *factors) if factors[1:] else factors[0] if factors else looks.digits("1")
-    over = [letter[k] for k in every if k not in result]
-    total = Looks("big", (places(over), product), "∑") if over else product
-    return entry_at(total, [letter[k] for k in result]) if result else total
-
-
-def side_by_side(first: tuple[Tree, str], second: tuple[Tree, str], result: str) -> Looks | None:
-    """Two arrays of which each has at most two axes as one product, the first at the left; None where it is none."""
-    (x, rows), (y, columns) = first, second
-    shared = [k for k in rows if k in columns]
-    if rows == columns == result:
-        return prod("⊙", lay(x), lay(y))
-    kept = "".join([k for k in rows + columns if k not in shared])
-    if kept != result or len(shared) > 1 or (not shared and len(rows) + len(columns) != 2):
-        return None
-    if not shared:
-        return beside(lay(x), turned(lay(y))) if len(rows) == len(columns) == 1 else None
-    left = lay(x) if rows[-1] == shared[0] else turned(lay(x))
-    right = lay(y) if columns[0] == shared[0] else turned(lay(y))
-    if len(rows) == 1:
-        # A vector before a matrix is a row, and is written as the column it makes.
-        return beside(turned(right), left) if len(columns) == 2 else beside(turned(left), right)
-    return beside(left, right)
-
-
-def product_where(sign: str) -> Callable[..., Looks | None]:
-    """For each place the product of the entries whose own place is related to it: unlike it, or not behind it."""
-
-    def written(tree: Applied, x: Tree) -> Looks | None:
-        found = places_along(tree, x)
-        if found is None:
-            return None
-        running, here, there = found
-        apart = [there[here.index(letter)] for letter in running]
-        sides = [places(running), places(apart)]
-        if len(running) > 1:
-            sides = [fenced("(", side) for side in sides]
-        return entry_at(Looks("big", (Looks("rel", tuple(sides), (sign,)), entry_at(x, here)), "∏"), there)
-
-    return written
-
-
-def places_along(tree: Applied, x: Tree) -> tuple[list[str], list[str], list[str]] | None:
-    """Letters that run along the axes of a reduction, of the place that they run over, and of one that stands still.
-
-    None for an array of more axes, and where the letters are taken.
-    """
-    axis = tree.given["axis"]
-    axes = [*range(x.ndim)] if axis is None else [k % x.ndim for k in (axis if isinstance(axis, tuple) else (axis,))]
-    taken = {form.word for form in looks.all_in(lay(x)) if form.kind == "id"}
-    free = [letter for letter in INDICES if letter not in taken]
-    if x.ndim not in (1, 2) or not axes or len(free) < x.ndim + len(axes):
-        return None
-    running, there = free[: len(axes)], free[len(axes) : len(axes) + x.ndim]
-    here = [running[axes.index(k)] if k in axes else there[k] for k in range(x.ndim)]
-    return running, here, there
-
-
-INDICES = "ijkl"
-LETTERS = "mnpqrst"
-"""What runs over the places of entries."""
-
-
-def entry_at(x: Tree | Looks, letters: Iterable[str]) -> Looks:
-    """What stands at the place that letters tell."""
-    form = fenced("(", x) if isinstance(x, Looks) else lay(x)
-    return Looks("sub", (form, places(letters)))
-
-
-def places(letters: Iterable[str]) -> Looks:
-    return looks.listed(*map(looks.name, letters))
-
-
 def outer(tree: Applied, x: Tree, y: Tree) -> Looks | None:
     return beside(lay(x), turned(lay(y))) if x.ndim == y.ndim == 1 else None
-
-
-def entry(tree: Applied, x: Tree) -> Looks:
-    """Entries by program indices, from 0, in square brackets."""
-    return Looks("entry", (lay(x), *map(place, keys_of(tree.given["key"]))))
-
-
-def keys_of(key: Any) -> tuple[Any, ...]:
-    return key if isinstance(key, tuple) else (key,)
-
-
-def place(key: Any) -> Looks:
-    """One of the indices between square brackets; places of several entries are a list."""
-    found = setting(key)
-    return Looks("fence", found.parts, "[") if found.kind == "fence" else found
-
-
-def joined(tree: Applied, *inputs: Tree) -> Looks:
-    """Vectors and matrices end to end are blocks of one; where there are more axes, the one is named."""
-    axis = tree.given["axis"] % tree.ndim
-    if tree.ndim > 2:
-        return call(tree.name, *map(lay, inputs), below=settings_below(tree.given))
-    return blocks(axis, *map(lay, inputs))
-
-
-def blocks(axis: int, *parts: Looks) -> Looks:
-    """A matrix of what stands below each other along the first axis, or side by side."""
-    rows = [(part,) for part in parts] if axis == 0 else [parts]
-    return Looks("matrix", tuple([Looks("row", row) for row in rows]))
-
-
-def stacked(tree: Applied, *inputs: Tree) -> Looks:
-    """Vectors along a new axis are the rows or columns of a matrix, and numbers the entries of a vector."""
-    axis = tree.given["axis"] % tree.ndim
-    if tree.ndim > 2:
-        return call(tree.name, *map(lay, inputs), below=settings_below(tree.given))
-    return blocks(axis, *map(lay if tree.ndim == 1 or axis == 1 else as_row, inputs))
 
 
 def broadcast(tree: Applied, x: Tree) -> Looks:
@@ -758,84 +527,6 @@ def taken(tree: Applied, x: Tree, places: Tree) -> Looks | None:
 def trace(tree: Applied, x: Tree) -> Looks | None:
     """The sum of a diagonal, as books write it."""
     return None if settings_shown(tree) else call("tr", lay(x))
-
-
-def scattered(tree: Applied, x: Tree) -> Looks | None:
-    """What stands among zeros: times unit vectors, or as a block between blocks of zeros."""
-    match axes := among_zeros(tree):
-        case (int(), *rest) if not x.shape:
-            units = [unit(axes[0]), *[turned(unit(i)) for i in rest]]
-            return beside(*([] if lay(x) == looks.digits("1") else number_first(x)), *units)
-        case (int(i), None):
-            return beside(unit(i), as_row(x))
-        case (None, int(i)):
-            return beside(lay(x), turned(unit(i)))
-        case (list(places), *_):
-            return beside(blocks(1, *map(unit, places)), lay(x))
-        case (None, list(places)):
-            return beside(lay(x), turned(blocks(1, *map(unit, places))))
-        case (range() as kept, *_) | (None, range() as kept):
-            axis = 0 if axes[0] is kept else 1
-            return blocks(axis, *zeros(kept.start), lay(x), *zeros(tree.shape[axis] - kept.stop))
-        case _:
-            return None
-
-
-def among_zeros(tree: Applied) -> tuple[Any, ...]:
-    """Where something stands in a vector or matrix of zeros: by axis one place, some, a range, or None for all.
-
-    Nothing where it is scattered otherwise.
-    """
-    keys = keys_of(tree.given["key"])
-    if len(keys) > tree.ndim or tree.ndim > 2:
-        return ()
-    found = (*map(along_axis, keys, tree.shape), *[None] * (tree.ndim - len(keys)))
-    several = sum([isinstance(x, list | range) for x in found])
-    alone = not several or not any([type(x) is int for x in found])
-    known = all([x is not False for x in found])
-    return found if several < 2 and alone and known else ()
-
-
-def along_axis(key: Any, size: int) -> Any:
-    """The place, places or range that an index means along an axis; None for all of it, and False for anything else."""
-    if type(key) is int:
-        return key % size
-    if isinstance(key, slice):
-        meant = range(size)[key]
-        if meant.step == 1:
-            return None if len(meant) == size else meant
-        return list(meant) if len(meant) <= MOST_ENTRIES else False
-    if isinstance(key, np.ndarray) and key.ndim == 1 and key.dtype.kind in "iu" and key.size <= MOST_ENTRIES:
-        return [int(i) % size for i in key]
-    return False
-
-
-def units_in(tree: Applied) -> list[tuple[int, int]]:
-    """The unit vectors by which an array among zeros is written: the place and the length of each."""
-    sized = zip(among_zeros(tree), tree.shape, strict=False)
-    return [(i, n) for x, n in sized for i in (x if isinstance(x, list) else [x] if type(x) is int else [])]
-
-
-def unit(place: int) -> Looks:
-    """A unit vector; the places of letters below count from 1, as those of entries there do."""
-    return Looks("sub", (looks.name("𝐞"), looks.digits(str(place + 1))))
-
-
-def padded(tree: Applied, x: Tree) -> Looks | None:
-    """A vector between zeros."""
-    before = ends(tree.given["pad_width"]) if tree.ndim == 1 else None
-    return None if before is None else blocks(0, *zeros(before), lay(x), *zeros(tree.size - before - x.size))
-
-
-def ends(width: Any) -> int | None:
-    """How many entries a vector gets before it."""
-    found = np.asarray(width) if not isinstance(width, dict) else np.zeros(0)
-    return int(found.flat[0]) if found.size in (1, 2) else None
-
-
-def zeros(count: int) -> tuple[Looks, ...]:
-    """So many zeros as a block, if there are any."""
-    return () if count == 0 else (looks.digits("0") if count == 1 else ZEROS,)
 
 
 BY_SHAPE: dict[str, Callable[..., Looks | None]] = {
