@@ -28,7 +28,7 @@ from chainrule.derivation.scalars.targets import gradient_of, name_of
 from chainrule.derivation.tape.tape import Tape
 from chainrule.derivation.words import Words, listed, pieces, said
 from chainrule.maths import Matrix, Symbol, Tree, numeral, plain, unicode
-from chainrule.maths.check import as_written, undefined
+from chainrule.maths.check import ROUNDING, as_written, undefined
 from chainrule.maths.tree import Values, equation, made, parts
 from chainrule.rewrite.local import in_trees
 
@@ -248,12 +248,12 @@ def telling(
     if isinstance(last, Equation) and ((dialect in WHOLE and len(last.sides) > 2) or not is_whole):
         for i, x in enumerate(first):
             found.append(shortened(x, 20 + i) if isinstance(x, Equation) else piece_of([(x,), ()], 20 + i))
-        found += the_result(tape, request, last)
+        found += the_result(tape, request, last, checking.values)
     elif is_whole or dialect == "graph":
         # A Jacobian has rows where a gradient has the shape of an array.
         return [checked_piece(x, own) for x in swept(tape, named, asked, request)]
     else:
-        found += the_result(tape, request, product_in(answer.story, name_of(tape, request)))
+        found += the_result(tape, request, product_in(answer.story, name_of(tape, request)), checking.values)
     return [checked_piece(x, checking) for x in found]
 
 
@@ -263,7 +263,7 @@ def product_in(story: Sequence[Block], name: Tree) -> Equation | None:
     return max(found, key=lambda x: (x.numbers > 0, len(x.sides)), default=None)
 
 
-def the_result(tape: Tape, request: Request, product: Equation | None) -> Iterator[Piece]:
+def the_result(tape: Tape, request: Request, product: Equation | None, values: Values) -> Iterator[Piece]:
     """What was asked for, by the equation that gives it; without the names of the links where these leave no room."""
     if request.wrt is None:
         if product is not None:
@@ -275,8 +275,9 @@ def the_result(tape: Tape, request: Request, product: Equation | None) -> Iterat
     if product is None:
         yield piece_of([bare], 90)
         return
-    if product.sides[0] != name and product.sides[0].shape == name.shape and not product.note:
-        # A net's gradient goes by the book's letter, and the page by the user's.
+    first = product.sides[0]
+    if first != name and first.shape == name.shape and not product.note and alike(values.of(first), gradient):
+        # A net's gradient goes by the book's letter, and the page by the user's; of x @ W a book has the transpose.
         product = replace(product, sides=(name, *product.sides))
     last = () if product.sides[0] == name else bare
     those = [version.blocks for version in shortened(product, 0).versions]
@@ -284,6 +285,11 @@ def the_result(tape: Tape, request: Request, product: Equation | None) -> Iterat
     # An array that is too large to be written is told in words where its product has no room.
     least: tuple[Block, ...] = bare or (Paragraph(described(name, np.asarray(number), request.digits)),)
     yield piece_of([*versions, least], RESULT, is_firm=not np.ndim(number))
+
+
+def alike(x: Any, y: Any) -> bool:
+    """Whether a derivative has the numbers of another one up to rounding."""
+    return bool(np.allclose(x, y, rtol=ROUNDING, atol=ROUNDING * np.max(np.abs(y), initial=0.0), equal_nan=True))
 
 
 def has_result(version: Sequence[Block]) -> bool:
