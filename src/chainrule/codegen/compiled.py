@@ -342,6 +342,10 @@ def compile(
     return step(f, loss, optimizer, clip_norm=clip_norm, target=target)
 
 
+NUMBERS = frozenset((np.ndarray, float, int, bool))
+"""What has no gradient, by its type."""
+
+
 def is_followed(leaves: Sequence[Any]) -> bool:
     """Whether a transform, a graph, a map, another program or a search for nan follows what is computed of `leaves`.
 
@@ -349,7 +353,9 @@ def is_followed(leaves: Sequence[Any]) -> bool:
     """
     if switches.transforms or running.levels or is_tracing() or switches.anomaly:
         return True
-    return switches.recording and any([isinstance(x, Node | Value) and x.requires_grad for x in leaves])
+    if not switches.recording or NUMBERS.issuperset(map(type, leaves)):
+        return False
+    return any([isinstance(x, Node | Value) and x.requires_grad for x in leaves])
 
 
 def kind_of(x: Any) -> Hashable:
