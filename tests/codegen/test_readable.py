@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from typing import Any
 
 import numpy as np
@@ -62,3 +63,17 @@ def test_the_slope_of_gelu_in_a_block_is_one_line():
     slope = [line for line in source.splitlines() if "erfc(" in line and "np.exp" in line and "=" in line]
     assert len(slope) == 1
     assert "reshape" not in slope[0]
+
+
+def test_gradients_that_laws_made_anew_stand_in_the_backward_pass_by_their_names():
+    def formula(a, g, t):
+        u = a * g
+        return (cr.sin(u) * u - t) ** 2 * (a + g)
+
+    step = cr.compile(cr.value_and_grad(formula, argnums=(0, 1, 2)))
+    step(1.5, -0.7, 2.0)
+    head, backward = step.source().split("    # backward\n")
+    assert "def formula(a, g, t):" in head
+    assert all(f"    {name} = " in backward for name in ("da", "dg", "dt"))
+    assert "cos(" not in head.split("# forward")[1]
+    assert re.search(r"return \w+, da, dg, dt\n", backward)

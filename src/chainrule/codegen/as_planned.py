@@ -52,7 +52,7 @@ class Planner(Printer):
 
     def reading(self, x: Any) -> Any:
         if isinstance(x, Step) and x not in self.found and x.op is not None and not is_cheap(x):
-            name = self.names.new("t")
+            name = self.names.numbered("t")
             self.written += self.assigned(x, name, "")
         return super().reading(x)
 

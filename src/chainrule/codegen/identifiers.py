@@ -33,11 +33,15 @@ class Names:
         return self.leaves([path])[0]
 
     def new(self, name: str) -> str:
-        """That name, or one like it that is free; results without a name are t1, t2, …, and their gradients g1."""
+        """That name, or one like it that is free."""
         if not name.isidentifier():
             name = re.sub(r"\W+", "_", name).strip("_") or "x"
             name = f"x_{name}" if name[0].isdigit() else name
-        return self.free(name, f"{name}1", "") if name in ("t", "g") else self.free(name, name, "_")
+        return self.free(name, name, "_")
+
+    def numbered(self, letter: str) -> str:
+        """A name for what has none: t1, t2, … for results, and g1, g2, … for gradients."""
+        return self.free(letter, f"{letter}1", "")
 
     def free(self, name: str, first: str, between: str) -> str:
         """The first try, or the name with the first number behind it that makes it free."""

@@ -179,10 +179,9 @@ def renewed(trace: Trace, made: dict[Step, Step], builder: Builder) -> Trace:
     for x in [*given, *trace.held]:
         if x is not None:
             needed.setdefault(x)
-    forward = {now for old, now in made.items() if old not in trace.backward}
-    backward = {now for old, now in made.items() if old in trace.backward and now in needed} - forward
-    replacing = set(made.values())
-    around = {x for x in needed if x not in replacing and any(y in backward for y in x.needs)}
+    after = with_all_after(set(trace.backward), trace.program)
+    forward = reached([now for old, now in made.items() if old not in after])
+    backward = {x for x in needed if x.op is not None and x not in forward}
     names: dict[Step, str] = {}
     of: dict[Step, Step] = {}
     for old, now in made.items():
@@ -195,8 +194,7 @@ def renewed(trace: Trace, made: dict[Step, Step], builder: Builder) -> Trace:
     program = Program(in_order(needed), results)
     numbers = {step: builder.numbers[step] for step in needed}
     held = {made.get(step, step): source for step, source in trace.held.items()}
-    backward = with_all_after(backward | around, program)
-    return Trace(program, given, held, names, numbers, of, backward, outputs, trace.structure)
+    return Trace(program, given, held, names, numbers, of, frozenset(backward), outputs, trace.structure)
 
 
 def with_all_after(backward: set[Step], program: Program) -> frozenset[Step]:

@@ -95,10 +95,12 @@ def statements_of(
     top = scalar_result(trace)
     results = {x for x in trace.outputs if isinstance(x, Step)}
     for step in forward:
-        other = "value" if step is top else "out" if step in results else "t"
-        table[step] = names.new(trace.names.get(step) or results_by_key.get(step) or other)
+        other = "value" if step is top else "out" if step in results else ""
+        name = trace.names.get(step) or results_by_key.get(step) or other
+        table[step] = names.new(name) if name else names.numbered("t")
     for step in backward:
-        table[step] = names.new(gradient_name(step, trace, uses, table) or results_by_key.get(step) or "g")
+        name = gradient_name(step, trace, uses, table) or results_by_key.get(step)
+        table[step] = names.new(name) if name else names.numbered("g")
     tables = {step: names.leaf(trace.names.get(step, "numbers")) for step in program.steps if is_long(step, trace)}
     return Statements(trace, arguments, forward, backward, table, formulas(trace, {**table, **tables}, alone), tables)
 
