@@ -54,6 +54,12 @@ def test_wrong_use_is_exit_code_2(arguments):
     assert "Usage" in done.stderr
 
 
+def test_an_empty_formula_is_no_page_of_the_gallery(tmp_path):
+    done = run("page", "", "--out", str(tmp_path / "page.html"))
+    assert "there is nothing here" in str(done.exception)
+    assert not list(tmp_path.iterdir())
+
+
 def test_demo_prints_plain_lines_where_there_is_no_terminal_and_no_unicode(tmp_path):
     environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
     done = subprocess.run(

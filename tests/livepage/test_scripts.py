@@ -54,6 +54,8 @@ REFUSED = (
     ("mistake(99)", "there is no mistake 99"),
     ("step('a')", "a position takes a number"),
     ("train('a')", "training takes a number"),
+    ("train(-2)", "training has a whole number of steps, and not -2"),
+    ("train(NaN)", "training has a whole number of steps, and not NaN"),
     ("rate(0)", "a number above 0"),
     ("rate('fast')", "the rate takes a number"),
     ("optimizer('Lion')", "there is no optimizer Lion"),

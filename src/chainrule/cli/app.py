@@ -315,9 +315,9 @@ def draw(
 def page(
     context: typer.Context,
     what: Annotated[
-        str,
+        str | None,
         typer.Argument(metavar="[EXPRESSION | MODEL]", help="Lines of a problem, or a saved network. [a gallery]"),
-    ] = "",
+    ] = None,
     given: Values = None,
     example: Annotated[str, typer.Option(metavar="DATA:ROW", help="Of a network: the row whose loss is shown.")] = "",
     out: Annotated[Path, typer.Option("--out", "-o", help="Write to this file: .html.")] = Path("page.html"),
@@ -328,7 +328,7 @@ def page(
 
     It is one file that opens from disk and needs no network.
     """
-    refuse_unknown_options([what, *(given or [])], context)
+    refuse_unknown_options([what or "", *(given or [])], context)
 
     from chainrule.cli.page import of_formula, of_model
     from chainrule.files import refuse_overwriting
@@ -336,14 +336,16 @@ def page(
     from chainrule.livepage.page import page as page_of
 
     check_suffix(out)
-    of_network = is_model(what, given or [], example)
-    refuse_overwriting(out, [what] if of_network else files_of(given or []))
+    of_network = is_model(what or "", given or [], example)
+    refuse_overwriting(out, [what] if what and of_network else files_of(given or []))
     if not rate > 0:
         raise typer.BadParameter(f"--rate is above 0, not {rate}")
-    if of_network:
+    if what is None:
+        made = page_of()
+    elif of_network:
         made = of_model(Path(what), example, rate)
     else:
-        made = of_formula(what, given or [], names_in(data), rate) if what else page_of()
+        made = of_formula(what, given or [], names_in(data), rate)
     made.save(out)
     say(f"wrote {out}: open it in a browser")
 

@@ -160,7 +160,9 @@ export class App {
 
   train(n = 1) {
     this.refuseStill();
-    this.history.do(this.training(Math.max(0, Math.round(asNumber(n, "training")))));
+    const steps = asNumber(n, "training");
+    if (!Number.isInteger(steps) || steps < 0) throw new Error(`training has a whole number of steps, and not ${told(n)}`);
+    this.history.do(this.training(steps));
     this.render();
     return [...this.model.losses];
   }

@@ -187,7 +187,7 @@ export function graphPanel(app) {
     const happening = app.now.now, { steps } = app.data;
     let text = "before the forward pass";
     if (app.data.recorded) text = `${forward.toLocaleString("en")} steps: the numbers are those that were recorded`;
-    else if (app.k === last && last) text = `all ${forward} steps forward, ${last - forward} shares back`;
+    else if (app.k === last && last) text = `all ${forward} ${forward === 1 ? "step" : "steps"} forward, ${last - forward} ${last - forward === 1 ? "share" : "shares"} back`;
     else if (happening && app.k <= forward) text = `forward ${app.k} of ${forward}: ${steps[happening.node].shown} = ${steps[happening.node].formula}`;
     else if (happening?.from !== undefined) {
       text = `backward ${app.k - forward} of ${last - forward}: ${steps[happening.from].shown} hands its share to ${steps[happening.node].shown}`;
