@@ -84,11 +84,11 @@ BOTH = [
     ("x[0]", r"x[0]"),
     ("A[:, 1:]", r"A[\mathrm{:}, \mathrm{1:}]"),
     ("broadcast_to(s, shape=(3,))", r"s \, \mathbf{1}"),
-    ("scatter(s, key=1, shape=(3,))", r"s \, \mathbf{e}_{2}"),
+    ("s*eye(3)[1]", r"s \, \mathbf{e}_{2}"),
     ("leaky_relu(s, slope=0.2)", r"\operatorname{leaky\,relu}_{0.2}\left(s\right)"),
 ]
-UNREAD = {"scatter(s, key=1, shape=(3,))"}
-"""`parse` has no words for these."""
+UNREAD = {"s*eye(3)[1]"}
+"""`parse` makes other terms of these: a row of the identity is what stands among zeros."""
 
 
 def latex_of(term):

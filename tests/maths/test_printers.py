@@ -172,6 +172,7 @@ V, U = Symbol("v", shape=(3,)), Symbol("u", shape=(3,))
         (applied("index", V, key=np.array([0, 2])), "v[[0, 2]]"),
         (applied("index", A, key=(slice(None), np.array([0, 2]))), "A[:, [0, 2]]"),
         (applied("scatter", X, key=0, shape=(3,)), "x 𝐞₁"),
+        (applied("scatter", -1, key=0, shape=(3,)), "−𝐞₁"),
         (applied("scatter", X, key=(1, -1), shape=(3, 3)), "x 𝐞₂ 𝐞₃ᵀ"),
         (applied("scatter", V, key=0, shape=(3, 3)), "𝐞₁ vᵀ"),
         (applied("scatter", V, key=(slice(None), 0), shape=(3, 3)), "v 𝐞₁ᵀ"),

@@ -78,6 +78,8 @@ def scattered(tree: Applied, x: Tree) -> Looks | None:
     match axes := among_zeros(tree):
         case (int(), *rest) if not x.shape:
             units = [unit(axes[0]), *[turned(unit(i)) for i in rest]]
+            if x.looks == looks.digits("-1"):
+                return Looks("neg", (beside(*units),))
             return beside(*([] if x.looks == looks.digits("1") else number_first(x)), *units)
         case (int(i), None):
             return beside(unit(i), as_row(x))

@@ -44,7 +44,7 @@ def lend_letters(tape: Tape, notation: str | None, *, is_net: bool = False) -> t
             taken.add(letter)
             nameless.discard(node)
             roles[role] = None
-    tape.rename(lent)
+    tape.name_anew(lent)
     return tuple([meaning(role, symbols.name) for role in roles])
 
 

@@ -50,7 +50,7 @@ class Probabilities:
             (probabilities, self.letter),
             (loss, tape.symbols[node]),
         ):
-            inner.rename({inside: symbol})
+            inner.name_anew({inside: symbol})
         self.source = source
         self.owners = {logits: (source, None), probabilities: (probabilities, self.letter)}
         self.graph = ScalarGraph(inner, logits, logit)

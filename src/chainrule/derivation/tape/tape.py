@@ -297,7 +297,7 @@ class Tape:
         symbol = self.symbols.get(node)
         return None if node in self.numbered or isinstance(symbol, Number) else symbol
 
-    def rename(self, names: Mapping[Node, Tree]) -> None:
+    def name_anew(self, names: Mapping[Node, Tree]) -> None:
         """Give some nodes names, by which what was made of them is written too. O(nodes)."""
         self.symbols.update(names)
         self.numbered.difference_update(names)
