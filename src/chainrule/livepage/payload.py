@@ -205,7 +205,7 @@ def layers_of(subject: Subject) -> list[dict[str, Any]]:
 def asking(subject: Subject) -> list[int]:
     """The steps whose gradients are asked for: of nets the weights, and the sums of layers."""
     moving = [step for step in subject.program.steps if step.requires_grad]
-    sums = [place for layer in layers_of(subject) for place in layer["steps"]]
+    sums = {place for layer in layers_of(subject) for place in layer["steps"]}
     few = [step.place for step in moving if step.op is None or step.place in sums]
     return [step.place for step in moving] if subject.is_scalar or len(few) < 2 else few
 

@@ -116,7 +116,8 @@ def judged(chain: Relation, values: Values, digits: int, floor: float) -> Undefi
             found = undefined(side, values)
             if found is not None:
                 return found
-    result, shown = values.array(last), floor + place_shown(last, digits) * (1 + 1e-9)
+    # What is smaller than the smallest normal number has lost its digits.
+    result, shown = values.array(last), floor + float(np.finfo(float).tiny) + place_shown(last, digits) * (1 + 1e-9)
     allowed = shown + ROUNDING * size_of(last, result, values) if sides and has_letters(last) else shown
     for side in sides:
         ours = values.array(side)
