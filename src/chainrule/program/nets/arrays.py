@@ -41,7 +41,9 @@ class OfArrays(Recogniser):
         leaf = next(self.ids.steps_of(weights), None)
         if leaf is not None and leaf.op is not None:
             raise NotANet(f"{self.say(step)} multiplies two computed matrices")
-        if np.max(np.bincount(weights.ravel() + 1), initial=0) > 1 or (leaf is not None and leaf.size != weights.size):
+        # A mean of one number has a fraction for its id.
+        is_plain = weights.dtype.kind == "i" and np.max(np.bincount(weights.ravel() + 1), initial=0) < 2
+        if not is_plain or (leaf is not None and leaf.size != weights.size):
             raise NotANet(f"{self.say(step)} repeats its weights, or takes a part of them")
         bias = sides[2] if operation_name(step) == "affine" else None
         return Sum(weights, bias, fed, z, in_rows)
