@@ -19,9 +19,9 @@ from chainrule.derivation.words import Words, listed, said, text_of
 from chainrule.errors import ChainruleError
 from chainrule.maths import Number, Tree, check, numeral, plain
 from chainrule.maths.arranged import units_in
-from chainrule.maths.check import alike, is_finite, magnitude, vanishes
+from chainrule.maths.check import SMALLEST, alike, is_finite, magnitude, vanishes
 from chainrule.maths.numerals import DIGITS, FULL
-from chainrule.maths.tree import Applied, Values, all_parts, applied, equation, matrix, parts, value
+from chainrule.maths.tree import Applied, Values, all_parts, applied, equation, matrix, value
 
 EXACT = 1e-9
 """How far an equation with all digits may be from the engine, relative to its largest term: its rounding."""
@@ -126,12 +126,10 @@ def with_places(blocks: Sequence[Block]) -> list[Block]:
 def units_of(part: Equation) -> dict[int, Tree]:
     """The unit vectors in an equation, by the places that they pick."""
     units: dict[int, Tree] = {}
-    waiting = list(part.sides)
-    while waiting:
-        x = waiting.pop()
-        waiting += parts(x)
-        if isinstance(x, Applied) and x.name == "scatter":
-            units |= {place: applied("scatter", 1, key=place, shape=(size,)) for place, size in units_in(x)}
+    for side in part.sides:
+        for x in all_parts(side):
+            if isinstance(x, Applied) and x.name == "scatter":
+                units |= {place: applied("scatter", 1, key=place, shape=(size,)) for place, size in units_in(x)}
     return units
 
 
@@ -266,10 +264,6 @@ def comes_out(numbers: Sides, result: Any) -> bool:
     except (ChainruleError, ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError):
         return False
     return all([near(x, result, 1e-300) for x in found])
-
-
-SMALLEST = np.finfo(np.float64).tiny
-"""The smallest double that has all its digits."""
 
 
 def near(ours: Any, engine: Any, tolerance: Any) -> bool:

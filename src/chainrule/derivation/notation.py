@@ -26,8 +26,9 @@ from chainrule.maths import Derivative, Symbol, Tree, Unknown, plain
 from chainrule.maths.tree import Shape, applied
 
 COSTS = ("C", "L", "J", "E")
-WEIGHTS = ("W", "Θ")
 """Letters that books have for a cost."""
+WEIGHTS = ("W", "Θ")
+"""Letters for all weights of a layer."""
 
 TARGET, INPUT = Symbol("y"), Symbol("x")
 HADAMARD, KRONECKER = Symbol("⊙"), Symbol("⊗")

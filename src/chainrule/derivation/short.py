@@ -104,6 +104,11 @@ def piece_of(versions: Iterable[tuple[Block, ...]], weight: int, *, is_firm: boo
     return Piece([Version(blocks) for blocks in versions], weight, is_firm)
 
 
+def blocks_of(pieces: Iterable[Piece]) -> list[Block]:
+    """What is left to be said."""
+    return [block for piece in pieces for block in piece.blocks]
+
+
 def short_story(
     tape: Tape,
     request: Request,
@@ -135,7 +140,7 @@ def short_story(
     for _ in range(4):
         # What explains the letters takes room itself, and what has no room needs no explanation.
         fit(found, MOST_LINES - count - sum(map(lines_of, explained)))
-        before, shown = shown, [block for piece in found for block in piece.blocks]
+        before, shown = shown, blocks_of(found)
         if before and len(before) == len(shown) and all(map(is_, before, shown)):
             break
         explained = letters(tape, answer.symbols, shown, request.digits)
@@ -178,7 +183,7 @@ def fit(found: Sequence[Piece], room: int) -> None:
 
 def lines_on_places(pieces: Sequence[Piece]) -> int:
     """The lines that will say which entries the unit vectors of all pieces pick."""
-    blocks = [block for piece in pieces for block in piece.blocks]
+    blocks = blocks_of(pieces)
     both = zip(with_places(blocks), blocks, strict=True)
     return sum([lines_of(new) - lines_of(old) for new, old in both if new is not old])
 

@@ -58,12 +58,12 @@ def stacked(tree: Applied, *inputs: Tree) -> Looks:
 
 def padded(tree: Applied, x: Tree) -> Looks | None:
     """A vector between zeros."""
-    before = ends(tree.given["pad_width"]) if tree.ndim == 1 else None
+    before = zeros_before(tree.given["pad_width"]) if tree.ndim == 1 else None
     return None if before is None else blocks(0, *zeros(before), x.looks, *zeros(tree.size - before - x.size))
 
 
-def ends(width: Any) -> int | None:
-    """How many entries a vector gets before it."""
+def zeros_before(width: Any) -> int | None:
+    """How many zeros a vector that is padded so gets before it; None for widths by axis."""
     found = np.asarray(width) if not isinstance(width, dict) else np.zeros(0)
     return int(found.flat[0]) if found.size in (1, 2) else None
 

@@ -37,6 +37,9 @@ from chainrule.maths.tree import (
 ROUNDING = 1e-9
 """How far sides with letters or all digits may be apart, relative to the largest of their terms."""
 
+SMALLEST = float(np.finfo(float).tiny)
+"""The smallest double that has all its digits."""
+
 EPSILON = 2.0**-52
 """One rounding of a double, relative to it."""
 ROUNDINGS = 3
@@ -116,8 +119,7 @@ def judged(chain: Relation, values: Values, digits: int, floor: float) -> Undefi
             found = undefined(side, values)
             if found is not None:
                 return found
-    # What is smaller than the smallest normal number has lost its digits.
-    result, shown = values.array(last), floor + float(np.finfo(float).tiny) + place_shown(last, digits) * (1 + 1e-9)
+    result, shown = values.array(last), floor + SMALLEST + place_shown(last, digits) * (1 + 1e-9)
     allowed = shown + ROUNDING * size_of(last, result, values) if sides and has_letters(last) else shown
     for side in sides:
         ours = values.array(side)

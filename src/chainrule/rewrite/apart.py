@@ -8,6 +8,7 @@ from typing import Any
 
 from chainrule.core.operation import Pointwise, book
 from chainrule.core.term import name_of, shape_of
+from chainrule.maths.arranged import zeros_before
 from chainrule.rewrite.rearranging import reshaped
 
 MOST_BETWEEN = 12
@@ -53,7 +54,7 @@ def part_taken(x: Any, name: str, key: tuple[Any, ...]) -> Any:
     length = x.shape[0]
     kept = range(length)[first] if isinstance(first, slice) else range(first % length, first % length + 1)
     if name == "pad":
-        start = before(x.settings["pad_width"]) if x.ndim == 1 else None
+        start = zeros_before(x.settings["pad_width"]) if x.ndim == 1 else None
         spans = [] if start is None else [(x.inputs[0], start, start + x.inputs[0].size)]
     elif x.settings["axis"] % x.ndim:
         return None
@@ -69,13 +70,6 @@ def part_taken(x: Any, name: str, key: tuple[Any, ...]) -> Any:
             whole = (kept.start, kept.stop) == (start, stop)
             return at(part, (slice(None) if whole else slice(kept.start - start, kept.stop - start), *rest))
     return None
-
-
-def before(width: Any) -> int | None:
-    """The zeros before a vector that is padded."""
-    while isinstance(width, tuple | list) and width:
-        width = width[0]
-    return width if type(width) is int else None
 
 
 def at(part: Any, key: Sequence[Any]) -> Any:

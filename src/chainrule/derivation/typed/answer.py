@@ -25,7 +25,7 @@ from chainrule.derivation.notation import USUAL
 from chainrule.derivation.notation import derivative as leibniz
 from chainrule.derivation.products import WRITTEN, Moved, along, weighted
 from chainrule.derivation.record import Block, Convention, Derivation, Equation, Heading, Known, Large, Note, Paragraph
-from chainrule.derivation.short import MOST_LINES, fit, lines_of, piece_of
+from chainrule.derivation.short import MOST_LINES, blocks_of, fit, lines_of, piece_of
 from chainrule.derivation.symbolic.verified import moved_by_rounding
 from chainrule.derivation.tape.conventions import LAYOUTS
 from chainrule.derivation.tape.nodes import numbers_of
@@ -300,8 +300,7 @@ class Answer:
             return None
         draw = np.random.default_rng(0)
         numbers = {x: draw.uniform(0.5, 1.5, shape) if shape else 1.0 for x, shape in typed.shapes.items()}
-        nodes, output = typed.parsed.record(numbers)
-        reached = set(backward_order([output])) if isinstance(output, Value | Tensor) else set[Any]()
+        nodes, output, reached = self.recorded(numbers)
         wrt = [nodes[name] for name in typed.wrt]
         return line_by_line(Tape(output, wrt, typed.names)) if reached.issuperset(wrt) else None
 
@@ -314,7 +313,7 @@ class Answer:
             hessian = [x for x in piece.blocks if isinstance(x, Equation) and x.sides[0] == HESSIAN]
             piece.weight = len(pieces) if hessian else piece.weight
         fit(pieces, MOST_LINES - sum(map(lines_of, self.comparison.short)))
-        return [*[block for piece in pieces for block in piece.blocks], *self.comparison.short]
+        return [*blocks_of(pieces), *self.comparison.short]
 
     @cached_property
     def derivatives(self) -> set[Tree]:
@@ -338,6 +337,11 @@ class Answer:
             return dict(zip(typed.wrt, found, strict=True))
         return {name: transform(self.run_at(name))(typed.values_at(name)[name]) for name in typed.wrt}
 
+    def recorded(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], Any, set[Any]]:
+        """The names as nodes, the result, and what it is computed from."""
+        nodes, output = self.typed.parsed.record(values)
+        return nodes, output, set(backward_order([output])) if isinstance(output, Value | Tensor) else set[Any]()
+
     def usual(self) -> str | None:
         """Of an array on several lines, the gradient from line to line says more than rows of Jacobians do."""
         typed = self.typed
@@ -347,8 +351,7 @@ class Answer:
     def explained(self) -> Derivation:
         """The explanation of the numbers, by the engine that suits them."""
         typed, options = self.typed, self.options
-        nodes, output = typed.parsed.record(typed.values)
-        reached = set(backward_order([output])) if isinstance(output, Value | Tensor) else set[Any]()
+        nodes, output, reached = self.recorded(typed.values)
         wrt = [nodes[name] for name in typed.wrt if nodes[name] in reached]
         if not wrt:
             still = said(

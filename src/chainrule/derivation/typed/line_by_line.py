@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from chainrule.derivation.in_names import in_names
-from chainrule.derivation.record import Block, Equation, Paragraph
-from chainrule.derivation.short import ASKED, MOST_GRADIENTS, MOST_LINES, fit, piece_of
+from chainrule.derivation.record import Block, Equation
+from chainrule.derivation.short import ASKED, MOST_GRADIENTS, MOST_LINES, blocks_of, fit, piece_of
 from chainrule.derivation.tape.tape import Tape
+from chainrule.derivation.typed.room import counted
 
 
 class LineByLine(NamedTuple):
@@ -20,13 +21,12 @@ class LineByLine(NamedTuple):
     def in_short(self) -> list[Block]:
         """What has room in a short answer, with a word on how many of the gradients that were asked for have none."""
         shown = self.asked[:MOST_GRADIENTS]
-        left = len(self.asked) - len(shown)
-        more: list[Block] = [Paragraph(f"and {left:,} more.")] if left else []
-        steps = [piece_of([(x,), ()], i) for i, x in enumerate((*self.forward, *reversed(self.back)))]
-        ordered = [*steps[: len(self.forward)], *reversed(steps[len(self.forward) :])]
-        found = [*ordered, *[piece_of([(x,)], ASKED) for x in shown]]
+        more = counted(len(self.asked) - len(shown), len(self.asked))
+        steps = [piece_of([(x,), ()], i) for i, x in enumerate(self.forward)]
+        steps += [piece_of([(x,), ()], len(steps) + i) for i, x in enumerate(reversed(self.back))][::-1]
+        found = [*steps, *[piece_of([(x,)], ASKED) for x in shown]]
         fit(found, MOST_LINES - 1 - len(more))
-        return [*[block for piece in found for block in piece.blocks], *more]
+        return [*blocks_of(found), *more]
 
 
 def line_by_line(tape: Tape) -> LineByLine | None:

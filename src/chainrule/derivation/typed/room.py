@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from chainrule.derivation.record import Block, Equation, Paragraph, trees_in
-from chainrule.derivation.short import MOST_GRADIENTS, MOST_LINES, Piece, Version, fit, piece_of
+from chainrule.derivation.short import MOST_GRADIENTS, MOST_LINES, Version, blocks_of, fit, piece_of
 from chainrule.maths import Applied, Derivative, Matrix, Tree, plain
 
 LONGEST_OF_SEVERAL = 80
@@ -61,10 +61,6 @@ def counted(gone: int, of: int) -> list[Block]:
 
 def equations_in(blocks: Sequence[Block]) -> list[Equation]:
     return [x for x in blocks if isinstance(x, Equation)]
-
-
-def blocks_of(pieces: Sequence[Piece]) -> list[Block]:
-    return [block for piece in pieces for block in piece.blocks]
 
 
 def left_side(block: Block) -> Tree | None:

@@ -254,14 +254,8 @@ class Reader:
     def places(self, node: ast.expr) -> Any:
         """Whole numbers that count classes or entries: one, or a list."""
         if isinstance(node, ast.List) and node.elts:
-            return tuple(map(self.place, node.elts))
-        return self.place(node)
-
-    def place(self, node: ast.expr) -> int:
-        number = self.word(node, PLACES)
-        if type(number) is not int:
-            raise error_at(self.text, *self.extent(node), PLACES)
-        return number
+            return tuple([self.whole_number(part, PLACES) for part in node.elts])
+        return self.whole_number(node, PLACES)
 
     def words(self, node: ast.expr, depth: int) -> Any:
         """A word, or several in parentheses inside each other up to that depth."""
@@ -294,7 +288,9 @@ class Reader:
         return slice(*ends)
 
     def whole(self, node: ast.expr) -> int:
-        what = "an index has whole numbers and slices, typed out, as in x[0] and W[:, 1:]"
+        return self.whole_number(node, "an index has whole numbers and slices, typed out, as in x[0] and W[:, 1:]")
+
+    def whole_number(self, node: ast.expr, what: str) -> int:
         number = self.word(node, what)
         if type(number) is not int:
             raise error_at(self.text, *self.extent(node), what)
