@@ -467,6 +467,16 @@ def test_explain_says_what_was_saved():
     assert f"kernels ({machine.kernels()})" in told if machine else "through NumPy" in told
 
 
+def test_a_label_is_an_argument_as_any_other():
+    surprise = cr.compile(cr.value_and_grad(cr.cross_entropy))
+    scores = np.array([0.5, -1.0, 2.0])
+    for label in (np.array(1), np.array(2)):
+        value, slope = surprise(scores, label)
+        right = np.exp(scores) / np.exp(scores).sum()
+        np.testing.assert_allclose(value, -np.log(right[label]), rtol=1e-14)
+        np.testing.assert_allclose(slope, right - np.eye(3)[label], rtol=1e-13)
+
+
 def test_as_a_decorator():
     @cr.compile
     def doubled(x):

@@ -30,11 +30,12 @@ def cross_entropy(x: Any, target: Places) -> Any:
     """
     x = gathered(x)
     shape = shape_of(x)
-    if not takes_over(target):
+    is_known = not takes_over(target)
+    if is_known:
         target = classes(target)
     if not shape or shape[:-1] != target.shape:
         raise ShapeError(f"cross_entropy takes a class for each row: x is {shape}, target {target.shape}")
-    if len(shape) == 1 and 0 <= target < shape[0]:
+    if len(shape) == 1 and is_known and 0 <= target < shape[0]:
         return -index(log_softmax(x), key=int(target))
     if len(shape) != 2:
         x, target = reshape(x, shape=(-1, shape[-1])), target.reshape(-1)
