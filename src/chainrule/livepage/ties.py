@@ -361,7 +361,8 @@ def finite_place(subject: Subject) -> Leaves | None:
     """Leaves at which what is told of is finite, with the fewest slopes of 0 among those tried; None where none is."""
     tried = chain.from_iterable([islice(elsewhere(subject, sized), TRIED) for sized in SIZED])
     found = [leaves for leaves in tried if finite_at(subject, leaves)]
-    return min(found, key=lambda leaves: Record(subject).branch_code(leaves).count(FLAT), default=None)
+    numbers = Record(subject)
+    return min(found, key=lambda leaves: numbers.branch_code(leaves).count(FLAT), default=None)
 
 
 def finite_at(subject: Subject, leaves: Leaves) -> bool:

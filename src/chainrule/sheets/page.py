@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from html import escape
 
-from chainrule.sheets.plan import Plan, Row
+from chainrule.sheets.plan import EARLY, ROUNDED, Plan, Row
 from chainrule.webpage import webpage
 
 STYLE = """\
@@ -44,9 +44,9 @@ for (const input of document.querySelectorAll("input")) {
     const text = input.value.trim().replace(",", ".").replace("\\u2212", "-"), typed = Number(text);
     const right = text !== "" && near(typed, answer);
     const found = known.find(([number]) => near(typed, number));
-    const early = typed !== 0 && [2, 3, 4, 5].some((n) => Math.round(answer * 10 ** n) / 10 ** n === typed);
+    const early = typed !== 0 && ROUNDED.some((n) => Math.round(answer * 10 ** n) / 10 ** n === typed);
     input.className = text === "" ? "" : right ? "right" : "wrong";
-    const wrong = found ? found[1] : early ? "right so far: more decimals" : "not yet";
+    const wrong = found ? found[1] : early ? EARLY : "not yet";
     said.textContent = text === "" ? "" : right ? "\\u2713 right" : wrong;
   });
 }
@@ -59,7 +59,12 @@ def page(plan: Plan, teacher: bool) -> str:
     asked = any([row.blank for row in plan.rows]) and not teacher
     head = f"<h1>{escape(title)}</h1>\n{ASKED if asked else ''}{TABLE}"
     rows = [line(row, teacher) for row in plan.rows]
-    return webpage(title, STYLE, "\n".join([head, *rows, "</tbody>\n</table>", *[SCRIPT] * asked]))
+    return webpage(title, STYLE, "\n".join([head, *rows, "</tbody>\n</table>", *[script()] * asked]))
+
+
+def script() -> str:
+    """What checks the blanks where they are typed."""
+    return SCRIPT.replace("ROUNDED", json.dumps(ROUNDED)).replace("EARLY", json.dumps(EARLY))
 
 
 def line(row: Row, teacher: bool) -> str:

@@ -34,6 +34,10 @@ FIRST = 5
 NAMED = 16
 """Wrong numbers that are known for one blank."""
 PARTS = ("forward", "local", "gradient")
+ROUNDED = (2, 3, 4, 5)
+"""Decimals to which a right number may have been rounded too early."""
+EARLY = "right so far: more decimals"
+"""What is said of one."""
 CLOSE = 1e-9
 """Two wrong numbers as near as this, or one as near to the right one, are not told apart."""
 

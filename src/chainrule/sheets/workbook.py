@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chainrule.errors import MissingExtra
-from chainrule.sheets.plan import COLUMN, FIRST, Plan, Row
+from chainrule.sheets.plan import COLUMN, EARLY, FIRST, ROUNDED, Plan, Row
 
 WORK, ANSWERS = "work", "answers"
 WIDTHS = {"A": 24, "B": 38, "C": 18, "D": 44}
@@ -123,16 +123,12 @@ def checked(sheet: Any, row: Row, line: int, looks: dict[str, Any]) -> None:
         cell, {"type": "formula", "criteria": f"=AND(NOT(ISBLANK({cell})),NOT({is_right}))", "format": looks["wrong"]}
     )
     rounded = ",".join([f"ROUND({right},{n})={cell}" for n in ROUNDED])
-    said = f'IF(AND({cell}<>0,OR({rounded})),"right so far: more decimals","not yet")'
+    said = f'IF(AND({cell}<>0,OR({rounded})),"{EARLY}","not yet")'
     for n, (_, words) in reversed(list(enumerate(row.mistakes))):
         place = f"{ANSWERS}!${chr(ord('F') + n)}${line}"
         told = words.replace('"', '""')
         said = f'IF({near(cell, place)},"{told}",{said})'
     sheet.write_formula(f"D{line}", f'=IF(ISBLANK({cell}),"",IF({is_right},"right",{said}))', looks["said"], "")
-
-
-ROUNDED = (2, 3, 4, 5)
-"""Decimals to which a right number may have been rounded too early."""
 
 
 def near(cell: str, other: str) -> str:
