@@ -173,6 +173,38 @@ def test_a_long_graph_on_each_instruction_set(name):
         machine.use_kernels(best)
 
 
+def unlike_steps(numbers: Any) -> Any:
+    """A long graph of numbers in lists, in which nothing repeats."""
+    row = [*numbers["first"], *[x for part in numbers["rest"] for x in part]]
+    for k, (i, j) in enumerate(np.random.default_rng(3).integers(1, 9, (1500, 2)).tolist()):
+        a, b = row[-i % len(row)], row[-j % len(row)]
+        row.append((a * b, (a - b).tanh(), a * scale + 0.1)[k * k % 7 % 3])
+    return sum(x.tanh() for x in row[-9:])
+
+
+scale = 0.5
+
+
+def test_arrays_are_taken_as_they_are_and_other_numbers_as_the_same(monkeypatch):
+    numbers = {"first": np.array([0.1, 0.2]), "rest": np.arange(6.0).reshape(2, 3)}
+    frozen = cr.freeze(unlike_steps)
+    value, (slopes,) = frozen(numbers)
+    again, (others,) = frozen(numbers)
+    single, (rounded,) = frozen({"first": np.float32([0.1, 0.2]), "rest": np.arange(6).reshape(2, 3)})
+    assert type(value) is type(again) is float
+    assert value == again
+    assert single == pytest.approx(value, abs=1e-6)
+    for name, x in numbers.items():
+        assert slopes[name].shape == x.shape
+        assert not np.shares_memory(slopes[name], others[name])
+        np.testing.assert_array_equal(slopes[name], others[name])
+        np.testing.assert_allclose(rounded[name], slopes[name], atol=1e-6)
+    frozen(numbers)
+    assert (frozen.ready().attempt is not None) == (machine is not None)
+    monkeypatch.setitem(globals(), "scale", 0.25)
+    assert frozen(numbers)[0] == cr.freeze(unlike_steps)(numbers)[0] != value
+
+
 def test_a_long_chain_is_no_deeper_than_one_node():
     x = Value(0.5)
     out = x

@@ -46,6 +46,13 @@ class Group(NamedTuple):
     places: Any
 
 
+class Arguments(NamedTuple):
+    """What a function was given where all leaves are arrays: their structure and shapes."""
+
+    structure: Any
+    shapes: Sequence[tuple[int, ...]]
+
+
 class Row:
     """Arrays as if they were one row; what lies in one of them is taken from there."""
 
@@ -75,7 +82,15 @@ class Recorded:
     It stays as it is, so threads may run it at the same time.
     """
 
-    def __init__(self, f: Any, name: str, reading: Reading, given: Array, names: Sequence[str]) -> None:
+    def __init__(
+        self,
+        f: Any,
+        name: str,
+        reading: Reading,
+        given: Array,
+        names: Sequence[str],
+        arguments: Arguments | None = None,
+    ) -> None:
         self.f = f
         self.name = name
         self.reading = reading
@@ -91,7 +106,14 @@ class Recorded:
         most = max(len(reading) // NARROWEST, MOST_ON_LINES)
         self.loop: Callable[[Array], tuple[Any, Array]] | None
         """What runs where hardly anything repeats: a tape, or what records the graph again."""
-        self.loop, self.reason = taped.attempt(reading, most)
+        self.attempt: Callable[[Any], Any] | None = None
+        """What takes the arguments as they are, where each leaf of them is an array, and nothing else is read."""
+        if reading.held:
+            arguments = None
+        self.loop, self.reason = tape, _ = taped.attempt(reading, most, arguments and arguments.shapes)
+        if tape is not None and arguments is not None:
+            tape.takes(arguments.structure)
+            self.attempt = tape.attempt
         if self.loop is None:
             self.on_lanes(given, names, most)
         reading.forget()

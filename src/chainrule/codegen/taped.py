@@ -9,7 +9,8 @@ rule book (codegen/forms.py).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,10 @@ from chainrule.codegen.native import machine
 from chainrule.codegen.readings import Alike, Column, Reading
 from chainrule.core.instructions import FIRST_INPUT, IN_ORDER, LANES, WORKSPACE, Plan
 from chainrule.core.place import Place, steps_of
+from chainrule.core.tree import LEAF
 
 Longs = NDArray[np.int64]
+Shapes = Sequence[tuple[int, ...]]
 
 DOUBLE = np.dtype(np.float64)
 OPERANDS = 3
@@ -310,8 +313,10 @@ class Layout:
         found = slopes[edge]
         found[times] = self.multiples(found[times], slopes[times])
         place = np.cumsum(~gone) - 1
-        self.passes = np.stack([place[into], place[readers[edge]], found])[:, stays]
-        self.selects = selects[edge][stays] if np.any(selects) else None
+        passes = np.stack([place[into], place[readers[edge]], found])[:, stays]
+        order = in_levels(passes[0], passes[1])
+        self.passes = passes[:, order]
+        self.selects = selects[edge][stays][order] if np.any(selects) else None
         self.shares, self.seed = int(place[-1]) + 1, int(place[self.seed])
 
     def multiples(self, slopes: Longs, numbers: Longs) -> Longs:
@@ -326,6 +331,24 @@ class Layout:
         return places
 
 
+def in_levels(into: Longs, readers: Longs) -> Longs:
+    """The order of edges by how many must come one after the other before: a processor then passes several at a time.
+
+    Each follows the one before it with the same share to add to, so that all add up as they did, and the last one that
+    adds to the share it takes.
+    """
+    count = len(into)
+    by_share = np.argsort(into, kind="stable")
+    follows = np.append(False, into[by_share][1:] == into[by_share][:-1])[:count]
+    before = np.full(count, -1)
+    before[by_share[follows]] = by_share[np.flatnonzero(follows) - 1]
+    latest = np.full(max(into.max(initial=0), readers.max(initial=0)) + 1, -1)
+    latest[into] = np.arange(count)
+    none = np.full(count, -1)
+    _, depth = machine.stages(before, latest[readers], none, np.zeros(count, np.int64))
+    return np.argsort(depth, kind="stable")
+
+
 def reached(into: Longs, readers: Longs, order: Longs, count: int) -> Longs:
     """The edges, of some in the order of the backward pass, through which a gradient of the last node passes.
 
@@ -337,8 +360,34 @@ def reached(into: Longs, readers: Longs, order: Longs, count: int) -> Longs:
     return order[np.array(meets)[readers[order]]]
 
 
-def attempt(reading: Reading, most: int) -> tuple[Any, str]:
-    """The tape of a graph with more kinds of results than `most`; None, and why, where there is none."""
+class Tape:
+    """A graph as a program of the machine: of numbers in a row, the value and its derivatives, in a row too.
+
+    The program takes them in arrays. Where the leaves of arguments are these arrays, `attempt` takes the arguments.
+    """
+
+    def __init__(self, layout: Layout, shapes: Shapes) -> None:
+        self.shapes = shapes
+        self.ends = np.cumsum([math.prod(shape) for shape in shapes])[:-1]
+        self.program = program_of(layout, shapes)
+        self.attempt: Callable[[Any], Any] | None = None
+
+    def __call__(self, every: NDArray[np.float64]) -> tuple[Any, NDArray[np.float64]]:
+        parts = [x.reshape(shape) for x, shape in zip(np.split(every, self.ends), self.shapes, strict=True)]
+        value, *slopes = self.program(*parts)
+        return value, np.concatenate([np.ravel(x) for x in slopes])
+
+    def takes(self, structure: Any) -> None:
+        """Let the machine take arguments of this structure apart, of which the arrays are the leaves."""
+        self.program.shape(structure, (tuple, None, (LEAF, structure)))
+        self.attempt = self.program.attempt
+
+
+def attempt(reading: Reading, most: int, shapes: Shapes | None = None) -> tuple[Tape | None, str]:
+    """The tape of a graph with more kinds of results than `most`; None, and why, where there is none.
+
+    It takes its numbers in arrays of these shapes, else all in a row.
+    """
     if machine is None:
         return None, "the kernels were not built with this package"
     try:
@@ -349,13 +398,14 @@ def attempt(reading: Reading, most: int) -> tuple[Any, str]:
         entries.differentiate()
     except NoForm as operation:
         return None, f"the kernels have nothing for {operation}"
-    return taped(Layout(entries, forward)), ""
+    layout = Layout(entries, forward)
+    return Tape(layout, [layout.given.shape] if shapes is None else shapes), ""
 
 
-def taped(layout: Layout) -> Any:
-    """The machine's program of a graph: of all numbers that are given, in a row, the value and its derivatives."""
-    count = len(layout.given)
-    plan = Plan({FIRST_INPUT: 8 * count, FIRST_INPUT + 1: 8, FIRST_INPUT + 2: 8 * count})
+def program_of(layout: Layout, shapes: Shapes) -> Any:
+    """The machine's program of a graph: of arrays, one after the other, the value and its derivatives."""
+    sizes = [math.prod(shape) for shape in shapes]
+    plan = Plan({FIRST_INPUT + k: 8 * n for k, n in enumerate([*sizes, 1, *sizes])})
 
     def at(memory: int, first: int, *shape: int) -> Place:
         return Place(memory, 8 * first, shape, steps_of(shape), DOUBLE)
@@ -363,13 +413,18 @@ def taped(layout: Layout) -> Any:
     row, shares = [plan.workspace.take(8 * n) // 8 for n in (layout.size + LANES, layout.shares)]
     numbers = len(layout.numbers)
     plan.copy(plan.constant(layout.numbers), at(WORKSPACE, row, numbers))
-    plan.copy(at(FIRST_INPUT, 0, count), at(WORKSPACE, row + numbers, count))
+    firsts = np.cumsum([0, *sizes[:-1]]).tolist()
+    for k, (first, n) in enumerate(zip(firsts, sizes, strict=True)):
+        plan.copy(at(FIRST_INPUT + k, 0, n), at(WORKSPACE, row + numbers + first, n))
     whole = at(WORKSPACE, row, layout.size + LANES)
     plan.tape(whole, layout.first, np.concatenate(layout.runs), np.concatenate(layout.operands, axis=1))
     plan.sweep(whole, at(WORKSPACE, shares, layout.shares), layout.seed, layout.passes, layout.selects)
-    plan.copy(at(WORKSPACE, row + layout.output), at(FIRST_INPUT + 1, 0))
-    plan.copy(at(WORKSPACE, shares, count), at(FIRST_INPUT + 2, 0, count))
+    value = FIRST_INPUT + len(sizes)
+    plan.copy(at(WORKSPACE, row + layout.output), at(value, 0))
+    for k, (first, n) in enumerate(zip(firsts, sizes, strict=True)):
+        plan.copy(at(WORKSPACE, shares + first, n), at(value + 1 + k, 0, n))
     plan.check()
-    inputs, outputs = ((DOUBLE.num, (count,)),), ((DOUBLE.num, ()), (DOUBLE.num, (count,)))
+    kinds = tuple([(DOUBLE.num, tuple(shape)) for shape in shapes])
     words = np.array(plan.words, np.int64)
-    return machine.Program(words, plan.constants, plan.workspace.size, inputs, outputs, (), False, plan.work)
+    outputs = ((DOUBLE.num, ()), *kinds)
+    return machine.Program(words, plan.constants, plan.workspace.size, kinds, outputs, (), False, plan.work)
