@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -37,6 +38,7 @@ FUNCTIONS = {name: with_places(rule) for name, rule in book.items()} | {
     "dot": np.dot,
     "range": range,
     "zeros": np.zeros,
+    "float64": np.float64,
     "int": int,
     "slice": slice,
     "Ellipsis": Ellipsis,
@@ -95,13 +97,28 @@ class Names:
             namespace[name] = np.reshape(np.asarray(value, dtype=float), shape)[()]
         with Quiet():
             try:
-                return np.asarray(eval(text, namespace), dtype=float)  # noqa: S307 - text of this package
+                return np.asarray(eval(of_numpy(text), namespace), dtype=float)  # noqa: S307 - text of this package
             except NameError as missing:
                 if missing.name not in ("i", "j", "k"):
                     raise
                 return None  # a law for every example or neuron
             except ZeroDivisionError:
                 return np.asarray(np.inf)  # of two numerals, which Python divides and not NumPy
+
+
+class Powers(ast.NodeTransformer):
+    """Powers of numerals as NumPy's: Python gives a root of a negative number that is complex."""
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.BinOp:
+        self.generic_visit(node)
+        if isinstance(node.op, ast.Pow) and not {type(x) for x in ast.walk(node.left)} & {ast.Name, ast.Call}:
+            node.left = ast.Call(ast.Name("float64", ast.Load()), [node.left], [])
+        return node
+
+
+def of_numpy(text: str) -> Any:
+    """Text as it runs where its numerals are numbers of NumPy."""
+    return compile(ast.fix_missing_locations(Powers().visit(ast.parse(text, mode="eval"))), "<page>", "eval")
 
 
 def letters(tree: Tree) -> Iterator[Any]:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.core.term import replay, symbol
 from chainrule.derivation.explain import NEAREST
 from chainrule.derivation.formats.json import from_json
 from chainrule.derivation.record import Equation, Note
@@ -18,6 +19,9 @@ from chainrule.derivation.typed.answer import Answer, Options
 from chainrule.derivation.typed.formula import read_formula
 from chainrule.errors import GraphError
 from chainrule.maths import Symbol, plain, unicode
+from chainrule.maths.check import loses_all_digits
+from chainrule.maths.of_terms import tree_of_term
+from chainrule.maths.tree import Values, equation
 
 from .random_pages import alike
 from .run_as_numpy import check
@@ -623,3 +627,40 @@ def test_a_net_of_one_number_that_is_not_defined_says_so_and_names_mean_one_thin
         "0.001*where(x*y > 0, 2, x*y)", "y", "graph", values={"x": 2.5, "y": -0.4}, notation="nielsen"
     )
     assert condition.gradient == 0.0025
+
+
+def test_conditions_are_counted_as_numbers():
+    x, y = symbol("x"), symbol("y")
+    added, lowered = (x > 0) + (y > 0), -(x > 0) - (y > 0)
+    assert [replay([added], {x: 1.0, y: 2.0}), replay([lowered], {x: 1.0, y: 2.0})] == [[2.0], [-2.0]]
+    told = graded("maximum(x, x) + relu(x)", "x=0.5")
+    assert told.gradient == 2.0
+    assert "df/dx = [x > 0] + 1 = 2" in told.text()
+
+
+def test_the_larger_of_a_thing_and_itself_has_no_kink():
+    assert "kink" not in graded("maximum(x, x)", "x=2").text(detail="full")
+    assert "its slope in each input is taken as 0.5" in graded("maximum(x, 2*x)", "x=0").text()
+
+
+def test_a_comparison_with_what_is_not_defined_is_said_not_to_hold():
+    for dialect in (None, "jacobian", "graph"):
+        told = graded("y*(x**0.5 > 0)", "x=-0.75", "y=2", wrt="y", dialect=dialect)
+        check(told)
+        assert "does not hold" in told.text()
+    assert "[ln(x) > 0] does not hold" in graded("where(log(x) > 0, x, 2*x)", "x=-1").text()
+
+
+def test_where_rounding_leaves_no_digit_no_number_stands_beside_a_formula():
+    x = symbol("x")
+    cancelling = equation(Symbol("f"), tree_of_term((x**3 + x) - x**3, {x: Symbol("x")}), Symbol("g"))
+    assert loses_all_digits(cancelling, Values({Symbol("x"): 1e16, Symbol("g"): 1e16, Symbol("f"): 1e16}))
+    assert not loses_all_digits(cancelling, Values({Symbol("x"): 10.0, Symbol("g"): 10.0, Symbol("f"): 10.0}))
+    rows = "W=[[1000, 1.34, 2.01], [-745, 3.93, 1e16], [-1.34, 1e16, 1.7]]"
+    assert "rounding leaves too few digits" in graded("det(W @ W)", rows).text()
+    assert graded("-1*gelu_tanh(x)", "x=1e16").gradient == -1.0
+
+
+def test_weights_that_are_not_there_hand_on_nothing_where_the_others_are_infinite():
+    told = graded("x*c/(0*y)", "x=-1.12", "c=-2.18", "y=-0.03", dialect="delta")
+    assert "divides by 0 here" in told.text()

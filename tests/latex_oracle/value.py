@@ -94,8 +94,8 @@ def compute(tree: Tree) -> Any:
             return -compute(inner) if sign == "-" else compute(inner)
         case Series(operands, operators):
             return in_series([compute(operand) for operand in operands], operators)
-        case Prefix(Name(r"\sum"), inner):
-            return np.sum(compute(inner))
+        case Prefix(Name(r"\sum") | Script(Name(r"\prod")), _):
+            return of_all(tree)
         case Fraction(above, below):
             return np.divide(compute(above), compute(below))
         case Root(inner):
@@ -119,6 +119,16 @@ def compute(tree: Tree) -> Any:
             return np.float64(CONSTANTS[latex])
         case _:
             raise ChainruleError(f"internal error, please report it: a formula of numbers holds {tree}")
+
+
+def of_all(tree: Prefix) -> Any:
+    """The sum of all entries, or the product of those that run."""
+    if isinstance(tree.sign, Name):
+        return np.sum(compute(tree.inner))
+    sign, inner = tree.sign, tree.inner
+    if not isinstance(sign, Script) or not isinstance(inner, Script) or sign.below != inner.below:
+        raise ChainruleError(f"internal error, please report it: a formula of numbers holds {tree}")
+    return np.prod(compute(inner.base))
 
 
 def in_rows(tree: Any) -> Any:

@@ -149,8 +149,13 @@ def replay(outputs: Sequence[Any], values: Mapping[Term, Any]) -> list[Any]:
                 found[term] = plain_number(term)
             else:
                 inputs = [found[x] if isinstance(x, Term) else x for x in term.inputs]
-                found[term] = term.op(*inputs, **term.settings)
+                found[term] = counted(term.op(*inputs, **term.settings))
     return [found[out] if isinstance(out, Term) else out for out in outputs]
+
+
+def counted(x: Any) -> Any:
+    """A condition as the 1 or 0 that it counts as in a formula: NumPy's sum of two truths is a truth."""
+    return x + 0.0 if getattr(x, "dtype", None) == np.bool_ else x
 
 
 def forward_order(outputs: Iterable[Any], known_already: Iterable[Any] = ()) -> list[Term]:

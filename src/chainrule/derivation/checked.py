@@ -6,7 +6,7 @@ stays, and words say what in it is not defined, and where.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -29,7 +29,7 @@ from chainrule.maths import (
     numeral,
     plain,
 )
-from chainrule.maths.check import TOO_LARGE, amplifies, is_finite, judged, ties
+from chainrule.maths.check import TOO_LARGE, amplifies, compared_undefined, is_finite, judged, loses_all_digits, ties
 from chainrule.maths.numerals import DIGITS
 from chainrule.maths.tree import Change, Unknown, Values, all_parts, equation, has_letters, parts
 
@@ -45,13 +45,21 @@ class Checking:
     """Checks a page: words take the place of equations that do not hold here because something is not defined.
 
     Sides may be `floor` apart: what rounding leaves of sums that cancel out. `digits` are those of numbers in words;
-    an equation has its own. What stands on a page in several places is worked out once.
+    an equation has its own. `rounding_of` tells how far the engine's number for a letter may be off. What stands on a
+    page in several places is worked out once.
     """
 
-    def __init__(self, environment: Mapping[Tree, Any], floor: float = 0.0, digits: int = DIGITS) -> None:
+    def __init__(
+        self,
+        environment: Mapping[Tree, Any],
+        floor: float = 0.0,
+        digits: int = DIGITS,
+        rounding_of: Callable[[Tree], float] = lambda letter: 0.0,
+    ) -> None:
         self.values = Values(environment)
         self.floor = floor
         self.digits = digits
+        self.rounding_of = rounding_of
         self._found: dict[int, tuple[Any, Any]] = {}
         self._letters: dict[tuple[Tree, frozenset[str]], Any] = {}
 
@@ -75,7 +83,7 @@ class Checking:
         values = self.values
         if isinstance(x, Equation):
             chain = sides_said_to_be_equal(x)
-            return checked_equation(x, chain, values, self.floor) if self.has_numbers(chain) else x
+            return self._equation(x, chain) if self.has_numbers(chain) else x
         if isinstance(x, Relation) and self.has_numbers(x):
             # An equation within a sentence; of one that rounding decides its left side stays.
             found = judged(x, values, self.digits, self.floor)
@@ -83,6 +91,40 @@ class Checking:
                 return x.sides[0]
             refuse(found, x)
         return x
+
+    def _equation(self, part: Equation, chain: Relation) -> Equation:
+        """An equation that holds, or its formula and what in it is not defined."""
+        values = self.values
+        found = judged(chain, values, part.digits, self.floor)
+        if isinstance(found, Undefined):
+            return not_defined(part, found, values)
+        finite = [is_finite(values.of(side)) for side in chain.sides]
+        if len(finite) > 1 and not all(finite):
+            if finite[-1] and part.numbers and part.note and not has_no_value(chain.sides[0], values):
+                # The engine has a number, and the note says why a product of its factors is none.
+                sides = tuple([side for side, has_number in zip(chain.sides, finite, strict=True) if has_number])
+                return replace(part, sides=sides, numbers=min(part.numbers, len(sides)), signs=())
+            return without_numbers(part, why_not_finite(chain, values))
+        if isinstance(found, Different):
+            if any([ties(side, values) for side in chain.sides]):
+                return without_numbers(part, TIED)
+            if amplifies(chain, found, values) or self._is_rounding(chain, found):
+                return without_numbers(part, AMPLIFIED)
+        refuse(found, chain)
+        if loses_all_digits(chain, values):
+            return without_numbers(part, AMPLIFIED)
+        compared = next(filter(None, [compared_undefined(side, values) for side in chain.sides]), None)
+        if compared is None or len(chain.sides) == 1:
+            return part
+        words = said(words_of(compared[1]), ", so ", compared[0], " does not hold")
+        return replace(part, note=together(part.note, words))
+
+    def _is_rounding(self, chain: Relation, found: Different) -> bool:
+        """Whether two sides differ by no more than the engine's own numbers of them may be off."""
+        if np.size(found.gives) != np.size(found.result):
+            return False
+        apart = float(np.max(np.abs(np.ravel(found.gives) - np.ravel(found.result)), initial=0.0))
+        return apart <= max([self.rounding_of(x) for x in all_parts(chain.sides[0])])
 
     def has_numbers(self, tree: Tree) -> bool:
         """Whether everything in it has a number here: no law that holds for any layer, nor what is too large to build.
@@ -118,27 +160,6 @@ class Checking:
                     problem = f"internal error, please report it: {plain(letter)} stands for nothing on its page"
                     raise ChainruleError(problem) from None
         return self._letters[key]
-
-
-def checked_equation(part: Equation, chain: Relation, values: Values, floor: float = 0.0) -> Equation:
-    """An equation that holds, or its formula and what in it is not defined."""
-    found = judged(chain, values, part.digits, floor)
-    if isinstance(found, Undefined):
-        return not_defined(part, found, values)
-    finite = [is_finite(values.of(side)) for side in chain.sides]
-    if len(finite) > 1 and not all(finite):
-        if finite[-1] and part.numbers and part.note and not has_no_value(chain.sides[0], values):
-            # The engine has a number, and the note says why a product of its factors is none.
-            sides = tuple([side for side, has_number in zip(chain.sides, finite, strict=True) if has_number])
-            return replace(part, sides=sides, numbers=min(part.numbers, len(sides)), signs=())
-        return without_numbers(part, why_not_finite(chain, values))
-    if isinstance(found, Different):
-        if any([ties(side, values) for side in chain.sides]):
-            return without_numbers(part, TIED)
-        if amplifies(chain, found, values):
-            return without_numbers(part, AMPLIFIED)
-    refuse(found, chain)
-    return part
 
 
 def has_no_value(name: Tree, values: Values) -> bool:

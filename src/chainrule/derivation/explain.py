@@ -6,6 +6,7 @@ import importlib
 from collections import ChainMap
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from chainrule.derivation.equations import Show
 from chainrule.derivation.formats import plain
 from chainrule.derivation.network.letters import lend_letters
 from chainrule.derivation.notation import USUAL, notation_of
-from chainrule.derivation.pitfalls import rounding_floor, trap
+from chainrule.derivation.pitfalls import rounding_floor, rounding_of_letter, trap
 from chainrule.derivation.products import Moved, along
 from chainrule.derivation.record import Derivation, Known, Meaning, Paragraph
 from chainrule.derivation.request import Explanation, Request
@@ -245,7 +246,7 @@ def assembled(
     undefined = {slope: np.full(np.shape(environment.get(slope, x)), np.nan) for slope, x in tape.undefined.items()}
     environment = ChainMap[Tree, Any](undefined, *environment.maps)
     warnings, floor = trap(tape), rounding_floor(tape)
-    checking = Checking(environment, floor, request.digits)
+    checking = Checking(environment, floor, request.digits, partial(rounding_of_letter, tape))
     story = (*checking.of(answer.story), *warnings)
     conventions = conventions_of(tape, request.layout if dialect == "jacobian" else "")
     short = (

@@ -17,6 +17,7 @@ from chainrule.derivation.scalars.paths import run_again
 from chainrule.derivation.tape.tape import Tape, has_nan
 from chainrule.derivation.words import Words, said
 from chainrule.maths import Tree, numeral
+from chainrule.maths.check import moved_by_rounding
 from chainrule.program import Program, Step, run
 
 RESIDUE = 1e-15
@@ -280,6 +281,23 @@ def cancels(tape: Tape, node: Any, place: Place) -> bool:
 def rounding_floor(tape: Tape) -> float:
     """What rounding leaves of sums that cancel out on the way: an absolute error that no digits of a result show."""
     return RESIDUE * tape.largest_gradient
+
+
+def rounding_of_letter(tape: Tape, letter: Tree) -> float:
+    """How far a gradient may be off if every number given is off by a rounding; 0 for what is none. O(some sweeps)."""
+    node = next((x for x in tape.gradients if tape.gradient(x) == letter), None)
+    if node is None:
+        return 0.0
+    program, step = tape.lifted.program, tape.lifted.step[node]
+
+    given = {x: np.asarray(tape.lifted.numbers[x.place]) for x in program.leaves}
+    near = {x: numbers.astype(float) for x, numbers in given.items() if numbers.dtype.kind == "f"}
+
+    def slope(leaves: Mapping[Step, Any]) -> Any:
+        return gradients_at(program, step, run(program, {**given, **leaves}, in_double=True))[step]
+
+    with Quiet():
+        return moved_by_rounding(slope, near)
 
 
 def invariance(output: Tree, name: Tree, gradient: float) -> Words:

@@ -6,7 +6,7 @@ undefined there is named instead, by its innermost part.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, isnan
 from typing import Any
@@ -45,6 +45,8 @@ EPSILON = 2.0**-52
 ROUNDINGS = 3
 AMPLIFIED = 100
 """The engine's own way to a number may have so many times the rounding of the shorter one that is printed."""
+LEFT = 1e-14
+"""What may be left of terms that cancel out, relative to the largest letter, without a word about it."""
 NOTHING = 1e-12
 """What is left of terms that cancel out, relative to the largest of them, may be rounding below this."""
 
@@ -140,18 +142,75 @@ def amplifies(chain: Relation, found: Different, values: Values) -> bool:
     """
     if np.size(found.gives) != np.size(found.result):
         return False
-    random = np.random.default_rng(0)
     moved = np.zeros(np.shape(found.result))
     with Quiet():
         for side in chain.sides:
-            before = values.array(side)
-            for _ in range(ROUNDINGS):
-                after = np.asarray(rounded(side, values, random), dtype=float)
-                # A matrix that a rounding makes singular has no inverse: then any difference is rounding.
-                by = np.nan_to_num(np.abs(after - before), nan=np.inf)
-                moved = np.maximum(moved, by.reshape(moved.shape))
+            moved = np.maximum(moved, rounding_of(side, values).reshape(moved.shape))
     apart = np.abs(found.gives.reshape(moved.shape) - found.result)
-    return bool(np.all(apart <= found.allowed + AMPLIFIED * moved + ROUNDING * np.abs(found.result)))
+    return bool(np.all(apart <= found.allowed + moved + ROUNDING * np.abs(found.result)))
+
+
+def rounding_of(tree: Tree, values: Values) -> Any:
+    """How far a formula may be off, entry by entry, if every letter and every step of it is off by a rounding."""
+    random, before = np.random.default_rng(0), values.array(tree)
+    moved = np.zeros(np.shape(before))
+    for _ in range(ROUNDINGS):
+        after = np.asarray(rounded(tree, values, random), dtype=float)
+        # A matrix that a rounding makes singular has no inverse: then any difference is rounding.
+        moved = np.maximum(moved, np.nan_to_num(np.abs(after - before), nan=np.inf).reshape(moved.shape))
+    return AMPLIFIED * moved
+
+
+def moved_by_rounding(slope: Callable[[Mapping[Any, Any]], Any], point: Mapping[Any, Any]) -> float:
+    """How far a derivative may be off when every number at a point is off by a rounding."""
+    random = np.random.default_rng(0)
+
+    def at(share: float) -> Any:
+        # In a matrix each entry is rounded as the largest is: eliminations mix them.
+        near = {
+            x: v + share * np.max(np.abs(v), initial=0.0) * random.choice([-1.0, 1.0], np.shape(v))
+            for x, v in point.items()
+        }
+        return slope(near)
+
+    here = at(0.0)
+    moved = [np.nan_to_num(np.abs(at(EPSILON) - here), nan=np.inf) for _ in range(ROUNDINGS)]
+    return AMPLIFIED * float(np.max(moved, initial=0.0))
+
+
+def loses_all_digits(chain: Relation, values: Values) -> bool:
+    """Whether some side cancels out so far that no digit is left of a result that is none of its rounding."""
+    result = values.array(chain.sides[-1])
+    for side in chain.sides[:-1]:
+        ours = values.array(side)
+        if ours.size == result.size and has_letters(side) and np.all(np.isfinite(ours)):
+            apart = np.abs(ours.reshape(result.shape) - result)
+            is_lost = (result != 0) & (apart >= np.abs(result))
+            if np.any(is_lost & (apart > LEFT * largest_in(side, values))):
+                return True
+    return False
+
+
+def largest_in(tree: Tree, values: Values) -> float:
+    """The largest number or letter in a formula, and 1."""
+    found = [
+        x.value if isinstance(x, Number) else values.environment.get(getattr(x, "whole", x)) for x in leaves_of(tree)
+    ]
+    return max([1.0, *[float(np.max(np.abs(x), initial=0.0)) for x in found if x is not None]])
+
+
+def leaves_of(tree: Tree) -> Iterator[Tree]:
+    return (x for x in all_parts(tree, of_the_same) if not of_the_same(x))
+
+
+def compared_undefined(tree: Tree, values: Values) -> tuple[Applied, Undefined] | None:
+    """A comparison with what is not defined, which does not hold, and what is not."""
+    for part, at in everywhere(tree, values):
+        if part.name in COMPARISONS:
+            for x in part.inputs:
+                if np.any(np.isnan(at.array(x))) and (found := undefined(x, at)) is not None:
+                    return part, found
+    return None
 
 
 def ties(tree: Tree, values: Values) -> bool:
@@ -229,7 +288,7 @@ def as_written(formula: Tree, number: Any, environment: Environment) -> Any:
         size = size_of(formula, ours, values)
         # An elimination of rows mixes entries: what it leaves of one is small beside the largest.
         nothing = NOTHING * (np.max(size, initial=0.0) if eliminates(formula) else size)
-        return np.where((np.abs(ours) <= nothing) & (np.abs(number) <= nothing), ours, number)[()]
+        return np.where((np.abs(ours) <= np.abs(number)) & (np.abs(number) <= nothing), ours, number)[()]
 
 
 def eliminates(tree: Tree) -> bool:

@@ -71,14 +71,15 @@ def shortest(term: Any, order: tuple[str, ...] = ()) -> Form:
 
 
 def price(form: Form) -> tuple[int, ...]:
-    """Fewer operations first, then fewer multiply-adds, then fewer signs on paper, then fewer nodes."""
+    """Fewer operations first, a minus before all of it aside, then fewer multiply-adds, signs on paper, and nodes."""
     order = forward_order([form.term])
     signs: dict[Any, int] = {}
     for x in order:
         # What is added to an array of another shape is written with ones; a factor stands bare.
         ones = sum([name_of(y) == "broadcast_to" for y in x.inputs]) if name_of(x) in SUMS else 0
         signs[x] = 1 + ones + sum([signs[y] for y in x.inputs if isinstance(y, Term)])
-    return (*form.cost, signs.get(form.term, 0), len(order))
+    turned = name_of(form.term) == "neg"
+    return (form.cost.count - turned, form.cost.multiply_adds, signs.get(form.term, 0), len(order))
 
 
 def forms(term: Any, order: tuple[str, ...] = ()) -> Sequence[Form]:

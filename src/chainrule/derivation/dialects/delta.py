@@ -124,7 +124,7 @@ def check(story: Story, law: BackwardEquation, number: int) -> None:
     else:
         ours = value(right, story.letters)
     if law.moved.base == "weights":
-        ours = ours * story.net.connected(number)
+        ours = np.where(story.net.connected(number), ours, 0.0)
     checked(f"{law.name} in layer {number}", story.paper.result(ours), engine, story.floor)
 
 

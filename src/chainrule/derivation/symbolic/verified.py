@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.core.state import Quiet
 from chainrule.core.term import Shape, Term, replay
 from chainrule.errors import ChainruleError, GraphError
-from chainrule.maths.check import AMPLIFIED, EPSILON, ROUNDINGS
+from chainrule.maths.check import moved_by_rounding
 from chainrule.transforms import grad, hessian, jacobian
 
 RANGES = ((0.3, 1.2), (-1.5, 1.5), (0.05, 0.95), (1.5, 3.0), (3.0, 9.0), (-0.4, 0.4), (-9.0, -3.0))
@@ -112,23 +112,6 @@ def agrees_at(
     if telling and np.abs(slope - along).max(initial=0.0) > DIFFERENCES * size:
         raise internal_error(result, "that of differences", along, slope)
     return True
-
-
-def moved_by_rounding(slope: Callable[[Mapping[str, Any]], Any], point: Mapping[str, Any]) -> float:
-    """How far a derivative may be off when every number at a point is off by a rounding."""
-    random = np.random.default_rng(0)
-
-    def at(share: float) -> Any:
-        # In a matrix each entry is rounded as the largest is: eliminations mix them.
-        near = {
-            x: v + share * np.max(np.abs(v), initial=0.0) * random.choice([-1.0, 1.0], np.shape(v))
-            for x, v in point.items()
-        }
-        return slope(near)
-
-    here = at(0.0)
-    moved = [np.nan_to_num(np.abs(at(EPSILON) - here), nan=np.inf) for _ in range(ROUNDINGS)]
-    return AMPLIFIED * float(np.max(moved, initial=0.0))
 
 
 def engine(function: Callable[[Any], Any], shape: Shape, order: int) -> Callable[[Any], Any]:

@@ -165,7 +165,7 @@ def kinks_of(tape: Tape) -> list[Convention]:
         operation = node.op
         if isinstance(operation, Pointwise) and (operation.at_kink or operation.edges or operation.flat):
             alone = None if isinstance(node, Value) and not node.settings else node
-            moving = tuple([i for i, _ in node.edges])
+            moving = together(node)
             groups.setdefault((operation, len(node.inputs), moving, alone), []).append(node)
     on_kinks: dict[str, dict[Node, None]] = {}
     slopes: dict[str, set[float]] = {}
@@ -174,11 +174,11 @@ def kinks_of(tape: Tape) -> list[Convention]:
         for (operation, _, moving, alone), nodes in groups.items():
             columns = [tape.inputs(node) for node in nodes]
             inputs = [np.array(x, dtype=float) for x in zip(*columns, strict=True)] if alone is None else columns[0]
-            for i in moving:
-                bent, broken = kinked(operation, i, inputs, nodes[0].settings)
+            for slots in moving:
+                bent, broken = kinked(operation, slots, inputs, nodes[0].settings)
                 sharp, broken = [np.reshape(x, (len(nodes), -1)) for x in (bent | broken, broken)]
                 for row in np.flatnonzero(np.any(sharp, axis=1)):
-                    taken = np.reshape(tape.slope(nodes[row], i), -1)[sharp[row]]
+                    taken = np.reshape(sum([tape.slope(nodes[row], i) for i in slots]), -1)[sharp[row]]
                     if not np.all(np.isfinite(taken)):
                         continue
                     on_kinks.setdefault(operation.name, {})[nodes[row]] = None
@@ -250,16 +250,25 @@ def has_corner(operation: Any, i: int, inputs: list[Any], settings: dict[str, An
     return seen
 
 
-def kinked(operation: Any, i: int, inputs: list[Any], settings: dict[str, Any]) -> tuple[Any, Any]:
-    """Where the slope to the left of input `i` is not that to the right, and where the result is another at once.
+def together(node: Node) -> tuple[tuple[int, ...], ...]:
+    """The places of the inputs that move, of one thing given twice both: the larger of x and x has no kink."""
+    places: dict[Node, tuple[int, ...]] = {}
+    for i, x in node.edges:
+        places[x] = (*places.get(x, ()), i)
+    return tuple(places.values())
 
-    Both hold by a hair and by a small step.
+
+def kinked(operation: Any, slots: tuple[int, ...], inputs: list[Any], settings: dict[str, Any]) -> tuple[Any, Any]:
+    """Where the slope to the left of an input is not that to the right, and where the result is another at once.
+
+    Both hold by a hair and by a small step. The input stands in each of the `slots`.
     """
-    x = np.asarray(inputs[i], dtype=float)
+    x = np.asarray(inputs[slots[0]], dtype=float)
 
     def differ(below: Any, above: Any) -> tuple[Any, Any]:
         left, here, right = [
-            operation.function(*inputs[:i], at, *inputs[i + 1 :], **settings) for at in (below, x, above)
+            operation.function(*[at if i in slots else other for i, other in enumerate(inputs)], **settings)
+            for at in (below, x, above)
         ]
         bent = np.abs((right - here) / (above - x) - (here - left) / (x - below)) > CORNER
         apart = np.maximum(np.abs(right - here), np.abs(here - left)) > CORNER * np.maximum(np.abs(here), 1.0)
@@ -311,5 +320,6 @@ def kink_convention(tape: Tape, name: str, nodes: list[Node], slopes: set[float]
     what = ("jumps" if one else "jump") if jumps else ("has a kink" if one else "have a kink")
     owner = "its" if one else "their"
     taken = listed([said(numeral(slope)) for slope in sorted(slopes)], " or ")
-    slope = said("slope is taken as ", taken) if slopes else "slope is what the rule gives"
+    of_each = " in each input" if any([len(together(node)) > 1 for node in nodes]) else ""
+    slope = said(f"slope{of_each} is taken as ", taken) if slopes else "slope is what the rule gives"
     return Convention(f"kink of {name}", said(named_nodes(tape, nodes), f" {what} here, and {owner} ", slope))

@@ -26,7 +26,6 @@ from chainrule.derivation.notation import derivative as leibniz
 from chainrule.derivation.products import WRITTEN, Moved, along, weighted
 from chainrule.derivation.record import Block, Convention, Derivation, Equation, Heading, Known, Large, Note, Paragraph
 from chainrule.derivation.short import MOST_LINES, blocks_of, fit, lines_of, piece_of
-from chainrule.derivation.symbolic.verified import moved_by_rounding
 from chainrule.derivation.tape.conventions import LAYOUTS
 from chainrule.derivation.tape.nodes import numbers_of
 from chainrule.derivation.tape.tape import Tape
@@ -42,7 +41,7 @@ from chainrule.errors import ChainruleError, FormulaError, GraphError
 from chainrule.expression.arguments import numbers_in, values_of
 from chainrule.maths import Derivative as Slope
 from chainrule.maths import Matrix, Symbol, Tree
-from chainrule.maths.check import AMPLIFIED, EPSILON, ROUNDING, as_written, size_of
+from chainrule.maths.check import AMPLIFIED, EPSILON, ROUNDING, as_written, moved_by_rounding, rounding_of, size_of
 from chainrule.maths.numerals import DIGITS
 from chainrule.maths.tree import Values, applied
 from chainrule.rewrite import shortest
@@ -206,7 +205,7 @@ class Answer:
             story += self.comparison.story
         products = self.products(slopes)
         environment = self.environment()
-        checking = Checking(environment)
+        checking = Checking(environment, rounding_of=self.rounding_of_letter)
         opening, second, products = map(checking.of, (opening, second, products))
         own = (*opening, *second, *products)
         known = {x.symbol: x for x in base.known}
@@ -451,12 +450,27 @@ class Answer:
         if found is None:
             return slope
         ours = found(**self.typed.values_at(name))
-        if not same(ours, slope) and not same(ours, slope, self.rounding_of(name)):
+        roundings = (partial(self.rounding_in, found.term), partial(self.rounding_of, name))
+        if not same(ours, slope) and not any([same(ours, slope, rounding()) for rounding in roundings]):
             raise ChainruleError(
                 f"internal error, please report it: the formula {found} is not the engine's derivative in {name}"
             )
         # A vector has no graph whose contributions tell how much cancelled.
         return self.settled(found.term, slope, partial(self.rounding_of, name) if self.term.shape else None)
+
+    def rounding_in(self, term: Term) -> float:
+        """How far a formula may be off by the rounding of its steps; without bounds where it is too long to be read."""
+        formula = formula_of(term, self.typed.letters)
+        if formula is None:
+            return np.inf
+        with Quiet():
+            return float(np.max(rounding_of(formula, Values(self.environment())), initial=0.0))
+
+    def rounding_of_letter(self, letter: Tree) -> float:
+        """How far the engine's number for a letter of the page may be off by rounding, if it is a derivative."""
+        names = {leibniz(self.output, self.typed.symbol(name)): name for name in self.typed.wrt}
+        name = names.get(letter) if isinstance(letter, Slope) else None
+        return 0.0 if name is None else self.rounding_of(name)
 
     def rounding_of(self, first: str, *more: str) -> float:
         """How far the engine's derivative, in one name and then another, moves if every number is off by a rounding."""
