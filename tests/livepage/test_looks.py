@@ -153,7 +153,7 @@ def test_an_address_holds_the_state(opened, simple):
     with opened(simple) as tab:
         tab.evaluate(
             """chainrule.set('w1', 3.25); chainrule.train(4); chainrule.set('x', 1.5);
-            chainrule.mistake('forgotten', 2); chainrule.step(7)"""
+            chainrule.mistake('forgotten', 3); chainrule.step(7)"""
         )
         state, values, gradients = tab.evaluate("[chainrule.state(), chainrule.values(), chainrule.gradients()]")
     with opened(simple, hash=f"#{state}") as again:

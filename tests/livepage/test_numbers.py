@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 
@@ -16,6 +17,7 @@ import chainrule as cr
 from chainrule import nn
 from chainrule.errors import DtypeError
 from chainrule.livepage import payload
+from chainrule.livepage.gallery import net_232
 from chainrule.livepage.network import network_subject
 from chainrule.livepage.page import Page
 from chainrule.livepage.subject import subject_of, typed_subject
@@ -190,6 +192,48 @@ def test_a_forgotten_factor(opened, simple):
         tab.evaluate("(n) => chainrule.mistake('forgotten', n)", edges.index(["h", "x"]))
         settled(tab)
         assert "right" in tab.locator("#verdict").inner_text()
+
+
+LINES_232 = "z1 = x@W1.T + b1; a1 = sigmoid(z1); z2 = a1@W2.T + b2; a2 = sigmoid(z2); L = sum((a2 - y)**2)/2"
+FACTORS_232 = {
+    ("v4", "v3"): ("a2", "b2", "activation-derivative-missing"),
+    ("v3", "v2"): ("W2", "W1", "missing-factor"),
+    ("v3", "net[2].weight"): ("a1", "W2", "missing-factor"),
+    ("v2", "v1"): ("a1'", "W1", "activation-derivative-missing"),
+    ("v1", "net[0].weight"): ("x", "W1", "missing-factor"),
+    ("L", "v4"): ("L", "b2", "missing-factor"),
+}
+"""The factor on each edge of a net of two layers, a gradient in which it is, and what the locator calls its lack."""
+
+
+def backward_of_232(given, without):
+    """The backward pass of those lines by hand, with ones for one of its factors."""
+    x, W1, b1, W2, b2, y = [np.array(given[name]) for name in ("x", "W1", "b1", "W2", "b2", "y")]
+    a1 = 1 / (1 + np.exp(-(x @ W1.T + b1)))
+    a2 = 1 / (1 + np.exp(-(a1 @ W2.T + b2)))
+    factors = {"L": a2 - y, "a2": a2 * (1 - a2), "a1": a1, "W2": W2, "a1'": a1 * (1 - a1), "x": x}
+    f = {name: np.ones_like(factor) if name == without else factor for name, factor in factors.items()}
+    delta2 = f["L"] * f["a2"]
+    delta1 = delta2 @ f["W2"] * f["a1'"]
+    return {"W1": delta1.T @ f["x"], "b1": delta1.sum(axis=0), "W2": delta2.T @ f["a1"], "b2": delta2.sum(axis=0)}
+
+
+def test_a_forgotten_factor_of_a_net(opened):
+    """Each factor of a net can be left out: the numbers are those by hand, and the locator knows them."""
+    names = {"net[0].weight": "W1", "net[0].bias": "b1", "net[2].weight": "W2", "net[2].bias": "b2", "x": "x", "y": "y"}
+    with opened(Page((replace(net_232(), told=False),))) as tab:
+        values = {names[name]: x for name, x in tab.evaluate("chainrule.values()").items() if name in names}
+        for edge, (factor, wrt, called) in FACTORS_232.items():
+            tab.evaluate("(pair) => chainrule.mistake('forgotten', pair)", list(edge))
+            found = {names[name]: g for name, g in tab.evaluate("chainrule.gradients()").items() if name in names}
+            for name, wanted in backward_of_232(values, factor).items():
+                np.testing.assert_allclose(found[name], wanted, rtol=1e-12, err_msg=f"{name} without {edge}")
+            graded = cr.grade(LINES_232, np.array(found[wrt]), wrt=wrt, values=values)
+            assert called in {mistake.name for mistake in graded.mistakes}, (edge, graded)
+        settled(tab)
+        assert tab.locator("#forgotten option").count() == len(FACTORS_232)
+        with pytest.raises(Exception, match="there is no factor that could be left out"):
+            tab.evaluate("chainrule.mistake('forgotten', ['v3', 'net[2].bias'])")
 
 
 def engine_steps(net, x, y, optimizer, steps):

@@ -6,7 +6,7 @@ Each is the program run on stand-ins, with the walk of `what_if` behind it, so t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,11 +21,14 @@ from chainrule.core.operation import Fused, Linear, Pointwise
 from chainrule.derivation.wrong import mistakes
 from chainrule.derivation.wrong.mistakes import Attempt, Event
 from chainrule.livepage.subject import Subject
+from chainrule.maths import Number, Symbol
 from chainrule.program import Program, Step, Trace
 from chainrule.program.run import record, record_step
 from chainrule.program.trace import traced_again
 from chainrule.rewrite.entry_formulas import one_hot
+from chainrule.rewrite.local import in_trees
 from chainrule.rules.composed import softmax
+from chainrule.verify.shapes import broadcasts
 
 MOST_FORGOTTEN = 60
 """Edges up to which each has a switch that forgets its factor."""
@@ -51,33 +54,41 @@ def shortened(f: Callable[..., Any], example: Sequence[Any], names: Sequence[str
 
 
 class Recorded:
-    """A program on stand-ins, as the walks of `what_if` take a graph: its order, and what an edge hands back."""
+    """A program on stand-ins, as the walks of `what_if` take a graph: its order, and what an edge hands back.
 
-    def __init__(self, program: Program, numbers: Sequence[Any], forgotten: Sequence[Any] = ()) -> None:
+    `forgotten` has for each edge 1 where its factor is left out, and 0 elsewhere.
+    """
+
+    def __init__(self, program: Program, numbers: Sequence[Any], forgotten: Mapping[int, Any] | None = None) -> None:
         self.output = program.output
         self.order = list(program.steps)
         self.numbers = numbers
         self.edges = edges_of(program)
-        self.forgotten = forgotten
+        self.forgotten = forgotten or {}
 
     def number(self, step: Step) -> Any:
         """What a step came to."""
         return self.numbers[step.place]
 
     def share(self, step: Step, slot: int, g: Any) -> Any:
-        """What an edge hands back, or the gradient as it came where its factor is forgotten."""
+        """What an edge hands back, with its factor or, where that is forgotten, without."""
         assert step.op is not None
         if step.op.name == "astype":
             return g
-        share = self.pulled(step, slot, g)
-        if len(self.forgotten):
-            return cr.where(self.forgotten[self.edges[step, slot]] > 0.5, g, share)
-        return share
+        inputs, settings = step.given(self.number)
+        share = self.pulled(step, slot, g, inputs, settings)
+        forgotten = self.forgotten.get(self.edges[step, slot])
+        if forgotten is None:
+            return share
+        if mistakes.factors_of(step.op, slot, len(inputs)) is None:
+            without = cr.broadcast_to(g, step.inputs[slot].shape)
+        else:
+            without = self.pulled(step, slot, g, mistakes.without_factors(step.op, slot, inputs), settings)
+        return cr.where(forgotten > 0.5, without, share)
 
-    def pulled(self, step: Step, slot: int, g: Any) -> Any:
+    def pulled(self, step: Step, slot: int, g: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
         """The share of an input; of several operations in one, by the rules of what it is composed of."""
         assert step.op is not None
-        inputs, settings = step.given(self.number)
         if not isinstance(step.op, Fused):
             return step.op.pull(slot, g, self.number(step), inputs, settings)
 
@@ -114,6 +125,16 @@ def edges_of(program: Program) -> dict[tuple[Step, int], int]:
     return {pair: n for n, pair in enumerate(pairs)}
 
 
+def can_be_forgotten(step: Step, slot: int) -> bool:
+    """Whether an edge has a factor that is not 1 whatever the numbers are, and a gradient that can pass without it."""
+    assert step.op is not None
+    if isinstance(step.op, Pointwise):
+        letters = [Symbol(f"x{i}") if isinstance(x, Step) else x for i, x in enumerate(step.inputs)]
+        return in_trees(step.op, slot, Symbol("out"), letters, step.settings) != Number("1")
+    factors = mistakes.factors_of(step.op, slot, len(step.inputs))
+    return broadcasts(step.shape, step.inputs[slot].shape) if factors is None else bool(factors)
+
+
 def has_rows(step: Step, slot: int) -> bool:
     """Whether an edge is neither entry by entry nor linear, and its Jacobian small enough to be looked at."""
     sizes = step.size, step.inputs[slot].size
@@ -133,7 +154,8 @@ class Pass:
     kind: str
     says: str
     run: Callable[[Any], Attempt]
-    forgets: bool = False
+    forgets: tuple[int, ...] = ()
+    """The edges of which one factor is left out."""
 
 
 def right(graph: Any) -> Attempt:
@@ -150,8 +172,10 @@ def passes_of(subject: Subject) -> list[Pass]:
         Pass("zero_grad", "twice without zero_grad, leaves keep theirs", lambda g: mistakes.not_zeroed(g)[0]),
         Pass("zero_grad", "twice without zero_grad, every node keeps its own", lambda g: mistakes.not_zeroed(g)[1]),
     ]
-    if subject.is_scalar and 0 < len(edges_of(subject.program)) <= MOST_FORGOTTEN:
-        found.append(Pass("forgotten", "a local derivative left out", right, forgets=True))
+    edges = edges_of(subject.program)
+    forgets = tuple([n for edge, n in edges.items() if can_be_forgotten(*edge)]) if len(edges) <= MOST_FORGOTTEN else ()
+    if forgets:
+        found.append(Pass("forgotten", "a local derivative left out", right, forgets))
     return found
 
 
@@ -210,7 +234,6 @@ class PrintedPass:
 def print_pass(subject: Subject, which: Pass) -> PrintedPass:
     """A pass as JavaScript; it gives gradients and arrivals, the right one values and local derivatives too."""
     program, names = subject.program, all_names(subject)
-    edges = edges_of(program)
     arrivals: list[tuple[int, int]] = []
     keys: list[Any] = []
     code: list[str] = []
@@ -218,14 +241,15 @@ def print_pass(subject: Subject, which: Pass) -> PrintedPass:
     def computed(leaves: list[Any]) -> list[Any]:
         own, forgotten = (leaves[:-1], leaves[-1]) if which.forgets else (leaves, ())
         numbers = record(program, own, names)
-        graph = Recorded(program, numbers, [forgotten[n] for n in range(len(edges))] if which.forgets else ())
+        graph = Recorded(program, numbers, {edge: forgotten[i] for i, edge in enumerate(which.forgets)})
         attempt = which.run(graph)
         keys.clear()
-        code[:] = mistakes.FORGETTING if which.forgets else attempt.code
+        forgetting = mistakes.FORGETTING if subject.is_scalar else mistakes.FORGETTING_AN_ARRAY
+        code[:] = forgetting if which.forgets else attempt.code
         results: list[Any] = []
         if which.kind == "right":
             put(keys, results, "value", numbers)
-            put(keys, results, "local", [graph.local(step, slot) for step, slot in edges])
+            put(keys, results, "local", [graph.local(step, slot) for step, slot in graph.edges])
             put(keys, results, "softmax", list(map(graph.probabilities, program.steps)))
         put(keys, results, "gradient", [attempt.gradients.get(step) for step in program.steps])
         events = no_empty(attempt.events)
@@ -237,7 +261,7 @@ def print_pass(subject: Subject, which: Pass) -> PrintedPass:
     example: list[Any] = list(subject.leaves)
     given = leaf_names(subject)
     if which.forgets:
-        example.append(np.zeros(len(edges)))
+        example.append(np.zeros(len(which.forgets)))
         given.append("forgotten")
     return PrintedPass(printed(computed, example, given), keys, arrivals, code)
 

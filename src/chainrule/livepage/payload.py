@@ -86,6 +86,7 @@ def payload_of(subject: Subject) -> dict[str, Any]:
             data["source"] = functions_of(subject, data)
         except ChainruleError as error:
             why = str(error)
+            data.pop("passes", None)
         else:
             data["stories"], data["pieces"] = in_pieces(stories(subject) if subject.told else ())
             return data

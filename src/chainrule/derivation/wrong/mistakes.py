@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from chainrule.core.operation import Pointwise
+from chainrule.core.operation import Linear, Operation, Pointwise
 from chainrule.core.walk import Edges, every_way, finished_last, first_met, replacing, together, walk
 from chainrule.errors import GraphError
 from chainrule.maths import Number
@@ -85,6 +85,7 @@ NAIVE = (
     f"{INDENT}{INDENT}backward(x)",
 )
 FORGETTING = (*LOOP, f"{INDENT}{INDENT}x.grad += node.grad  # for one input, without local")
+FORGETTING_AN_ARRAY = (*FORGETTING, "# a product of arrays has ones where what it is multiplied by belongs")
 
 
 def sweep(
@@ -159,6 +160,23 @@ def not_zeroed(graph: Graph) -> list[Attempt]:
         sweep(graph, order, name="leaves keep theirs (PyTorch, chainrule)", code=twice, start=leaves),
         sweep(graph, order, name="every node keeps its own (micrograd)", code=twice, start=first),
     ]
+
+
+def factors_of(op: Operation, slot: int, count: int) -> tuple[int, ...] | None:
+    """The other inputs that one input is multiplied by, none where it is only moved or added up.
+
+    None of an operation that is not linear in that input: its local derivative is all the factor there is.
+    """
+    if not isinstance(op, Linear):
+        return None
+    of_result, read = op.reads(slot, count)
+    return None if of_result or slot in read else tuple([i for i in read if op.differentiable(i)])
+
+
+def without_factors(op: Operation, slot: int, inputs: Sequence[Any]) -> list[Any]:
+    """The inputs with ones for those that one is multiplied by: of these its share is, where they are left out."""
+    others = factors_of(op, slot, len(inputs)) or ()
+    return [np.ones(np.shape(x)) if i in others else x for i, x in enumerate(inputs)]
 
 
 def can_be_forgotten(tape: Tape, node: Node, slot: int) -> bool:

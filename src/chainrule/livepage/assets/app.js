@@ -227,7 +227,11 @@ export class App {
     const { passes } = this.data, atEnd = this.k === this.model.last;
     const n = typeof which === "number" ? which : passes.findIndex((pass) => pass.kind === which);
     if (!passes[n]) throw new Error(`there is no mistake ${told(which)}: there are ${[...new Set(passes.map((pass) => pass.kind))].join(", ")}, and numbers from 0 to ${passes.length - 1}`);
-    const forgotten = edge === undefined ? this.model.forgotten : this.edgeNamed(edge);
+    const forgotten = edge === undefined ? this.model.forgotten : this.edgeNamed(edge), { forgets } = passes[n];
+    if (forgets.length && !forgets.includes(forgotten)) {
+      const [step, , x] = this.data.edges[forgotten].map((place) => this.data.steps[place]?.name);
+      throw new Error(`from ${step} to ${x} there is no factor that could be left out: gradients pass there as they are`);
+    }
     this.model.passKind = n;
     this.model.forgotten = forgotten;
     this.model.changed();
@@ -303,7 +307,7 @@ export class App {
     if (done) parts.set("do", done);
     if (this.k !== this.model.last) parts.set("k", this.k);
     if (this.model.passKind) parts.set("m", this.model.passKind);
-    if (this.model.forgotten) parts.set("f", this.model.forgotten);
+    if (this.model.pass?.forgets.length) parts.set("f", this.model.forgotten);
     if (this.dialect) parts.set("d", this.dialect);
     if (this.asked !== this.data.asked) parts.set("w", this.asked);
     if (this.rate !== this.data.rate) parts.set("r", this.rate);
@@ -332,7 +336,7 @@ export class App {
     } catch { /* an address from another page */ }
     this.history.read(parts.get("do") ?? "");
     if (this.data.passes[whole("m")]) this.model.passKind = whole("m");
-    if (this.data.edges[whole("f")]) this.model.forgotten = whole("f");
+    if (this.model.pass.forgets.includes(whole("f"))) this.model.forgotten = whole("f");
     if (this.data.leaves[whole("w")] !== undefined && parts.has("w")) this.asked = whole("w");
     this.model.changed();
     this.k = parts.has("k") ? Math.min(Math.max(0, whole("k")), this.model.last) : this.model.last;

@@ -130,7 +130,7 @@ export function graphPanel(app) {
       path.style.strokeDasharray = edges.length ? (size === 0 ? "6 4" : "") : "2 3";
       if (live) write(label, local(edges[0], value));
       element.classList.toggle("now", edges.includes(now?.edge) && now?.edge !== undefined);
-      element.classList.toggle("forgotten", app.model.pass?.forgets && edges.includes(app.model.forgotten));
+      element.classList.toggle("forgotten", edges.some((edge) => app.model.forgets(edge)));
     }
   }
 

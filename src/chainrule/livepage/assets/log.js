@@ -22,9 +22,9 @@ export function logPanel(app) {
     const same = passes.flatMap((pass, n) => (pass.kind === own ? [[n, pass.says]] : []));
     which.hidden = same.length < 2;
     options(which, same, app.model.passKind);
-    edge.hidden = !app.model.pass?.forgets;
-    const { steps, edges } = app.data;
-    options(edge, edges.map(([step, , x], n) => [n, `∂${steps[step].shown}/∂${steps[x].shown}`]), app.model.forgotten);
+    const { steps, edges } = app.data, forgets = app.model.pass?.forgets ?? [];
+    edge.hidden = !forgets.length;
+    options(edge, forgets.map((n) => [n, `∂${steps[edges[n][0]].shown}/∂${steps[edges[n][2]].shown}`]), app.model.forgotten);
     code.textContent = app.model.pass?.code.join("\n") ?? "";
   }
 
@@ -94,7 +94,7 @@ export function logPanel(app) {
       const incoming = arrived(back);
       rows.forEach(({ row, share, total, to, edge: n }, i) => {
         const known = i < count;
-        const slope = app.model.pass.forgets && n === app.model.forgotten ? 1 : slopes[n];
+        const slope = app.model.forgets(n) ? 1 : slopes[n];
         write(share, known ? product(slope, incoming[i], back.share[i]) + app.shown(back.share[i], to, 5) : "");
         write(total, known ? app.shown(back.total[i], to, 5) : "");
         row.classList.toggle("now", i === count - 1 && app.k !== app.model.last);

@@ -137,7 +137,7 @@ window.chainrule = {
   state: () => app.state(),
   frames: () => [...app.frames],
   draw: () => app.renderNow(),
-  passes: () => app.data.passes.map(({ kind, says }) => ({ kind, says })),
+  passes: () => (app.data.passes ?? []).map(({ kind, says }) => ({ kind, says })),
   edges: () => app.data.edges.map(([step, , x]) => [app.data.steps[step].name, app.data.steps[x].name]),
   attempt: { start: () => attempt.start(), answer: (x) => (attempt.type(x), attempt.judge()) },
 };

@@ -31,7 +31,7 @@ export class Model {
     this.functions = functions;
     this.start = data.start.map(unpacked);
     this.passKind = 0;
-    this.forgotten = 0;
+    this.forgotten = data.passes?.at(-1)?.forgets[0] ?? 0;
     this.forwardSteps = data.steps.flatMap((step, place) => (step.op ? [place] : []));
     this.edgesBetween = new Map();
     data.edges.forEach(([from, , to], n) => {
@@ -72,11 +72,16 @@ export class Model {
     return this.data.passes?.[this.passKind];
   }
 
+  /** Whether the pass that is switched on leaves the factor of an edge out. */
+  forgets(edge) {
+    return edge === this.forgotten && Boolean(this.pass?.forgets.includes(edge));
+  }
+
   /** The results of a pass by what they are: value, local, softmax, gradient, share, total. */
   run(n, leaves = this.leaves) {
     const { keys, forgets } = this.data.passes[n];
     const { run, results } = this.functions.passes[n];
-    const switches = forgets ? [Float64Array.from(this.data.edges, (_, edge) => Number(edge === this.forgotten))] : [];
+    const switches = forgets.length ? [Float64Array.from(forgets, (edge) => Number(edge === this.forgotten))] : [];
     const all = run(...leaves, ...switches);
     const found = { value: [], local: [], softmax: [], gradient: [], share: [], total: [] };
     keys.forEach(([kind, place], i) => {

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.operation import Pointwise, takes_over
+from chainrule.derivation.wrong.mistakes import factors_of, without_factors
 from chainrule.program import Step
 from chainrule.verify.marking.local_changes import SUMMED_APART, Slip, names_of_another
 from chainrule.verify.marking.problem import Problem
@@ -66,6 +67,8 @@ def matrix_shares(problem: Problem, step: Step, slot: int) -> Iterator[Slip]:
     """What may wrongly reach one factor of a matrix product."""
     assert step.op is not None
     x = step.inputs[slot]
+    if factors_of(step.op, slot, len(step.inputs)):
+        yield Slip("missing-factor", "{other} is left out", without_others)
     if step.op.name not in ("matmul", "dot", "outer", "inner") or len(step.inputs) != 2:
         yield Slip("missing-factor", "nothing is multiplied", lambda w, s, i, g: g if np.shape(g) == x.shape else None)
         if step.op.name.startswith("conv"):
@@ -90,16 +93,12 @@ def matrix_shares(problem: Problem, step: Step, slot: int) -> Iterator[Slip]:
     for one, (says, whole) in product((0, -1), ONE_ALONE if x.op is None else ()):
         alone = lambda g, a, b, one=one, whole=whole: one_example(g, b, first, one, whole)  # noqa: E731
         yield told("batch-sum-missing", says, alone)._replace(kin=one)
-    along = 1 if first else 0
     for name, says, makes in (
         ("elementwise-for-matrix-product", "multiplied by {other} entry by entry", (
             lambda g, a, b: g * b,
             lambda g, a, b: g * b.T,
         )),
-        ("missing-factor", "{other} is left out", (
-            lambda g, a, b: np.broadcast_to(g, x.shape),
-            lambda g, a, b: np.broadcast_to(g.sum(axis=along, keepdims=True), x.shape),
-        )),
+        ("missing-factor", "{other} is left out", (lambda g, a, b: np.broadcast_to(g, x.shape),)),
         ("no-incoming-gradient", "{other} alone passes", (
             lambda g, a, b: right(np.ones_like(g), a, b),
             lambda g, a, b: np.broadcast_to(b.T, x.shape),
@@ -184,6 +183,13 @@ def with_other(walk: Walk, step: Step, slot: int, g: Any, value: Any) -> Any:
     inputs = walk.inputs(step)
     inputs[1 - slot] = value
     assert step.op is not None
+    return step.op.pull(slot, as_array(g), walk.numbers[step], inputs, step.settings)
+
+
+def without_others(walk: Walk, step: Step, slot: int, g: Any) -> Any:
+    """The right rule with ones for what is multiplied."""
+    assert step.op is not None
+    inputs = without_factors(step.op, slot, walk.inputs(step))
     return step.op.pull(slot, as_array(g), walk.numbers[step], inputs, step.settings)
 
 
