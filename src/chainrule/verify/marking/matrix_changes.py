@@ -67,8 +67,7 @@ def matrix_shares(problem: Problem, step: Step, slot: int) -> Iterator[Slip]:
     """What may wrongly reach one factor of a matrix product."""
     assert step.op is not None
     x = step.inputs[slot]
-    if factors_of(step.op, slot, len(step.inputs)):
-        yield Slip("missing-factor", "{other} is left out", without_others)
+    yield from left_out(step, slot)
     if step.op.name not in ("matmul", "dot", "outer", "inner") or len(step.inputs) != 2:
         yield Slip("missing-factor", "nothing is multiplied", lambda w, s, i, g: g if np.shape(g) == x.shape else None)
         if step.op.name.startswith("conv"):
@@ -184,6 +183,13 @@ def with_other(walk: Walk, step: Step, slot: int, g: Any, value: Any) -> Any:
     inputs[1 - slot] = value
     assert step.op is not None
     return step.op.pull(slot, as_array(g), walk.numbers[step], inputs, step.settings)
+
+
+def left_out(step: Step, slot: int) -> Iterator[Slip]:
+    """What is left of a product's share without the other operands; of what is no product there is none."""
+    assert step.op is not None
+    if factors_of(step.op, slot, len(step.inputs)):
+        yield Slip("missing-factor", "{other} is left out", without_others)
 
 
 def without_others(walk: Walk, step: Step, slot: int, g: Any) -> Any:
