@@ -5,7 +5,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn
-from chainrule.errors import DtypeError, FormatError, FormulaError, ShapeError
+from chainrule.errors import ChainruleError, DtypeError, FormatError, FormulaError, ShapeError
 
 matplotlib = pytest.importorskip("matplotlib", reason="plots are drawn by Matplotlib: pip install '.[plot]'")
 matplotlib.use("Agg")
@@ -210,7 +210,7 @@ def test_a_surface_over_two_weights_of_a_network_puts_them_back():
         cr.plot.surface(loss, ((net[0].weight, (3, 0)), (net[2].weight, (0, 0))))
     with pytest.raises(DtypeError, match="one and the same"):
         cr.plot.surface(loss, ((net[0].weight, (2, 1)), (net[0].weight, (-1, -1))))
-    with pytest.raises(FormulaError, match=r"finite numbers, not at \(nan, 0\)"):
+    with pytest.raises(FormulaError, match="a finite number, not nan"):
         cr.plot.surface(loss, pair, start=(np.nan, 0.0))
 
 
@@ -438,3 +438,92 @@ def test_lines_stand_out_on_the_paper(theme):
         for end in (0.0, 1.0):
             brighter, darker = sorted([light(colours(end)[:3]), paper], reverse=True)
             assert (brighter + 0.05) / (darker + 0.05) > 2
+
+
+X = np.array([[0.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
+
+
+def pair(*places):
+    """Two entries of a new layer's weights."""
+    weight = nn.Linear(2, 2, dtype=float, rng=0).weight
+    return [(weight, place) for place in places]
+
+
+@pytest.mark.parametrize(
+    ("draw", "told"),
+    [
+        (lambda: cr.plot.tangent("x**2", np.nan), "the point of a tangent is a finite number, not nan"),
+        (lambda: cr.plot.tangent("x**2", 1.0, steps=(0.0,)), "its step h is not 0"),
+        (lambda: cr.plot.tangent("x**2", 1.0, span=-1.0), "span is above 0, not -1"),
+        (lambda: cr.plot.tangent("x**2", "a"), "a number, as 2.0, not 'a'"),
+        (lambda: cr.plot.tangent(lambda x: cr.stack([x, x]), 1.0), r"f\(x\) gives \(2,\) for one number"),
+        (lambda: cr.plot.activation("Relu"), "did you mean relu"),
+        (lambda: cr.plot.activation("matmul"), "no function of one number"),
+        (lambda: cr.plot.activation("relu", "tanh", ax=object()), "one activation is drawn into one ax"),
+        (lambda: cr.plot.quotients("0*x", 1.0), "there is no error to draw"),
+        (lambda: cr.plot.gradient("x*y", (1.0,)), r"the point takes 2 numbers, as \[2.0, 2.0\], not \(1.0,\)"),
+        (lambda: cr.plot.surface("x*y", steps=-1), "steps is a whole number from 0 on, not -1"),
+        (lambda: cr.plot.surface(lambda: 1.0, pair((0, 0), (0, 1))), "this function gives a float"),
+        (lambda: cr.plot.surface(lambda: None, [1, 2]), "a pair of a parameter and a place"),
+        (lambda: cr.plot.surface(lambda: None, pair((0, 0.5), (0, 1))), "a pair of a parameter and a place"),
+        (lambda: cr.plot.rates("x**2", 1.0, []), "give at least one"),
+        (lambda: cr.plot.rates("x**2", 1.0, [-0.1]), "rates above 0"),
+        (lambda: cr.plot.boundary(len, X[:0], []), "give at least one"),
+        (lambda: cr.plot.boundary(len, np.where(X[:, :1] == 1, np.nan, X), [0, 1, 0]), "row 1 of x is not finite"),
+        (lambda: cr.plot.layers(nn.Linear(2, 2), lines=0), "lines is a whole number"),
+        (lambda: cr.plot.flow([1, 2]), "gradient_flow"),
+        (lambda: cr.plot.weights(3.0), "images are made of rows"),
+        (lambda: cr.plot.mistakes(lambda rows: np.eye(2), np.zeros((2, 5)), [1, 0]), "no image of 2 × 2"),
+        (lambda: cr.plot.mistakes(lambda rows: np.eye(2), np.zeros((2, 4)), [5, 0]), "a whole number from 0 to 1"),
+        (lambda: cr.plot.mistakes(lambda rows: np.eye(2), np.zeros((2, 4)), ["a", "b"]), "a whole number from 0 to 1"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused_in_a_sentence(draw, told):
+    with pytest.raises(ChainruleError, match=told):
+        draw()
+
+
+def test_a_function_that_does_not_work_entry_by_entry_is_asked_for_each_number():
+    """One with an `if`, one that averages: on an array they fail, or give the same number everywhere."""
+    x, y = cr.plot.tangent(lambda x: x * x if x > 0 else -x, 1.0, steps=()).lines[0].get_data()
+    np.testing.assert_allclose(y, np.where(x > 0, x * x, -x), rtol=1e-12)
+    x, y = cr.plot.tangent("mean(x)**2", 1.0, steps=()).lines[0].get_data()
+    np.testing.assert_allclose(y, x**2, rtol=1e-12)
+
+
+def test_descent_from_a_saddle_or_a_top_has_no_limit():
+    for formula in ("x**2 - y**2", "-x**2 - y**2"):
+        assert cr.plot.rates(formula, (1.0, 1.0), steps=3)[1].get_title() == "no minimum, and so no limit"
+
+
+def test_what_is_no_number_stays_blank_and_is_said():
+    axes = cr.plot.boundary(lambda rows: np.where(rows[:, 0] > 0.5, np.nan, rows[:, 0] - 0.2), X, [0, 1, 0])
+    assert "blank where that is no finite number" in axes.get_title().replace("\n", " ")
+    assert any([len(item.get_paths()) for item in axes.collections if hasattr(item, "levels")])
+    assert cr.plot.weights([1.0, np.inf, 2.0, 3.0])[0].get_title() == "unit 0, not finite"
+    panels = cr.plot.mistakes(lambda rows: np.array([[np.nan, 0.0], [0.0, 1.0]]), np.zeros((2, 4)), [0, 1])
+    assert [panel.get_title() for panel in panels] == ["says nan, is 0"]
+
+
+def test_small_axes_of_the_users_own_have_the_theme_and_whole_titles():
+    from matplotlib import pyplot
+    from matplotlib.colors import to_rgb
+
+    figure, ax = pyplot.subplots(figsize=(4, 3), layout="constrained")
+    cr.plot.tangent("sin(x)*exp(-x/3)", 10.0, ax=ax, theme="dark")
+    figure.canvas.draw()
+    title = ax.title.get_window_extent()
+    assert 0 <= title.x0 < title.x1 <= figure.bbox.width
+    for colour in (ax.get_facecolor(), figure.get_facecolor()):
+        assert colour[:3] == pytest.approx(to_rgb("#0d1117"))
+    assert to_rgb(ax.lines[0].get_color()) == pytest.approx(to_rgb("#5ab4f0"))
+    figure, ax = pyplot.subplots(figsize=(4, 3))
+    cr.plot.boundary(lambda rows: rows @ np.eye(2, 9), np.random.default_rng(0).normal(size=(9, 2)), range(9), ax=ax)
+    figure.canvas.draw()
+    key = ax.get_legend().get_window_extent()
+    assert 0 <= key.x0 < key.x1 <= figure.bbox.width
+    looks = {
+        (str(to_rgb(points.get_facecolor()[0])), points.get_paths()[0].vertices.tobytes())
+        for points in ax.collections[-9:]
+    }
+    assert len(looks) == 9

@@ -101,6 +101,8 @@ def closest(name: str, names: Iterable[str]) -> str:
 
     known = list(names)
     spelt = {other.casefold(): other for other in known}
+    if name.casefold() in spelt:
+        return spelt[name.casefold()]
     found = get_close_matches(name, known, n=1)
     return found[0] if found else "".join([spelt[x] for x in get_close_matches(name.casefold(), list(spelt), n=1)])
 

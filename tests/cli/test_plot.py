@@ -74,6 +74,14 @@ def test_layers_and_the_boundary_of_a_network_on_a_plane(typed, tmp_path, monkey
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["no", "yes"]
 
 
+def test_numbers_are_those_of_their_names_in_any_order():
+    for kind in ("gradient", "surface", "rates"):
+        axes = [plotted(kind, ("x**2 + 3*y**2", *words), "light")[0] for words in (("x=1", "y=4"), ("y=4", "x=1"))]
+        lines = [[np.array(line.get_data()) for line in (*panel.lines,)] for panel in axes]
+        for first, second in zip(*lines, strict=True):
+            np.testing.assert_array_equal(first, second)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -83,6 +91,8 @@ def test_layers_and_the_boundary_of_a_network_on_a_plane(typed, tmp_path, monkey
         (("tangent", "x**2", "x=1", "--out", "plot.gif"), "no name of a plot"),
         (("loss", "yhat - y", "yhat=1"), "the target, as y=1"),
         (("gradient", "x**2", "x=1"), "needs 2 numbers"),
+        (("tangent", "x**2", "y=2"), "needs 1 number, as x=1, and got y=2"),
+        (("rates", "a**2 + b**2", "a=1", "c=2"), "as a=1 b=2, and got a=1 c=2"),
         (("rates", "x**2"), "descent starts somewhere"),
         (("tangent", "x**2", "x=[1,2]"), "takes numbers"),
         (("activation", "swishh"), "no function 'swishh'"),
@@ -91,7 +101,7 @@ def test_layers_and_the_boundary_of_a_network_on_a_plane(typed, tmp_path, monkey
         (("surface", "flowers.safetensors"), "plot surface flowers.safetensors DATA 0.weight[0,0] 0.weight[0,1]"),
         (("surface", "flowers.safetensors", "flowers.csv", "0.weight", "0.bias[1]"), "name one of its entries"),
         (("surface", "flowers.safetensors", "flowers.csv", "0.weight[99,0]", "0.bias[1]"), "no such entry"),
-        (("surface", "flowers.safetensors", "flowers.csv", "0.bias[1]=nan", "0.bias[2]"), "finite numbers"),
+        (("surface", "flowers.safetensors", "flowers.csv", "0.bias[1]=nan", "0.bias[2]"), "a finite number, not nan"),
         (("layers", "flowers.safetensors"), "does not take 2 numbers"),
         (("boundary", "flowers.safetensors", "flowers.csv"), "two inputs"),
         (("tangent", "x**2", "x=1", "--theme", "drak"), "did you mean dark?"),

@@ -17,6 +17,7 @@ from chainrule.errors import FormatError, FormulaError, ShapeError
 from chainrule.expression import read_given
 from chainrule.expression.typed.given import read_value
 from chainrule.files import suffix_among, write_whole
+from chainrule.plot.functions import Function, letters
 from chainrule.plot.style import pyplot
 
 SUFFIXES = {".png": "png", ".svg": "svg", ".pdf": "pdf"}
@@ -24,12 +25,14 @@ SUFFIXES = {".png": "png", ".svg": "svg", ".pdf": "pdf"}
 Given = dict[str, float]
 
 
-def point(given: Given, count: int) -> list[float]:
-    """The numbers that were given, in their order."""
-    if len(given) != count:
-        wanted = " ".join(["x=1", "y=2"][:count])
-        raise FormulaError(f"this plot needs {count} number{'s' * (count > 1)}, as {wanted}, and got {len(given)}")
-    return list(given.values())
+def point(text: str, given: Given, count: int) -> list[float]:
+    """The numbers that were given, in the order of the formula's names."""
+    names = Function(text, letters(count)).names
+    if set(given) != set(names):
+        wanted = " ".join([f"{name}={n + 1}" for n, name in enumerate(names)])
+        got = " ".join([f"{name}={number:g}" for name, number in given.items()]) or "none"
+        raise FormulaError(f"this plot needs {count} number{'s' * (count > 1)}, as {wanted}, and got {got}")
+    return [given[name] for name in names]
 
 
 def loss_at(text: str, given: Given, how: dict[str, Any]) -> Any:
@@ -43,15 +46,15 @@ def rates_from(text: str, given: Given, how: dict[str, Any]) -> Any:
     """Descent from the point that was given."""
     if not given:
         raise FormulaError("descent starts somewhere: give the numbers, as x=2 y=1")
-    return cr.plot.rates(text, list(given.values()), **how)
+    return cr.plot.rates(text, point(text, given, len(given)), **how)
 
 
 FORMULAS: dict[str, Callable[[str, Given, dict[str, Any]], Any]] = {
-    "tangent": lambda text, given, how: cr.plot.tangent(text, *point(given, 1), **how),
-    "quotients": lambda text, given, how: cr.plot.quotients(text, *point(given, 1), **how),
-    "gradient": lambda text, given, how: cr.plot.gradient(text, point(given, 2), **how),
+    "tangent": lambda text, given, how: cr.plot.tangent(text, *point(text, given, 1), **how),
+    "quotients": lambda text, given, how: cr.plot.quotients(text, *point(text, given, 1), **how),
+    "gradient": lambda text, given, how: cr.plot.gradient(text, point(text, given, 2), **how),
     "loss": loss_at,
-    "surface": lambda text, given, how: cr.plot.surface(text, start=point(given, 2), **how),
+    "surface": lambda text, given, how: cr.plot.surface(text, start=point(text, given, 2), **how),
     "rates": rates_from,
 }
 """The plots of a formula: its text, the numbers that were given, and the theme."""
@@ -112,7 +115,7 @@ def of_network(kind: str, words: Sequence[str], how: dict[str, Any]) -> Any:
     side = int(np.sqrt(x.shape[1]))
     if side * side != x.shape[1]:
         raise ShapeError(f"mistakes are drawn of square images, and a row here has {x.shape[1]} numbers")
-    return cr.plot.mistakes(net, x, y, **how)
+    return cr.plot.mistakes(net, x, y, classes=[str(name) for name in model.columns.classes], **how)
 
 
 def over_weights(words: Sequence[str], how: dict[str, Any]) -> Any:

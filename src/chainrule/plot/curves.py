@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from chainrule.errors import FormulaError
+from chainrule.errors import FormulaError, meant
 from chainrule.nn.module import Module
-from chainrule.plot.functions import LONGEST, SHORT, Function, begun, finite_part, range_of, shown
-from chainrule.plot.style import DASHES, one_axes, several, themed
+from chainrule.plot.asked import above, number, numbers
+from chainrule.plot.functions import FAILS, LONGEST, SHORT, Function, begun, finite_part, range_of, shown
+from chainrule.plot.style import DASHES, headed, one_axes, several, themed
 
 POINTS = 401
+EPSILON = float(np.finfo(float).eps)
 
 
 def tangent(
@@ -37,11 +39,15 @@ def tangent(
     >>> [line.get_label() for line in axes.lines[2:4]]
     ['h = 1: 3', 'h = 0.1: 2.1']
     """
+    at, span = number(at, "the point of a tangent"), above(span, "span")
+    steps = numbers(steps, "steps")
+    if 0.0 in steps:
+        raise FormulaError("a secant goes through two points: its step h is not 0")
     curve = Function(f, ("x",))
     value, (slope,) = curve.at(at)
     x = np.linspace(at - span, at + span, POINTS)
     with themed(theme) as (plt, _):
-        ax = one_axes(plt, ax)
+        ax = one_axes(plt, ax, theme)
         run = curve.values(x)
         (line,) = ax.plot(x, finite_part(run), linewidth=2.2, label=curve.titled())
         kink = kink_told(curve, at, slope)
@@ -73,7 +79,8 @@ def tangent(
             told = f"no tangent at {shown(at)}, where it is {shown(value)}"
         elif kink:
             told = kink
-        ax.set(xlabel=letter, ylabel=curve.head(), title=f"{curve.titled()}: {told}")
+        ax.set(xlabel=letter, ylabel=curve.head())
+        headed(ax, f"{curve.titled()}: {told}")
         secants = any([text.get_label().startswith("h = ") for text in ax.lines])
         ax.legend(title=f"secants: (f({letter}+h) − f({letter})) / h" if secants else None, title_fontsize="small")
     # The secants stand behind the curve and the tangent in the list of lines, their points last.
@@ -129,9 +136,12 @@ def activation(*names: Any, span: float = 4.0, ax: Any = None, theme: str = "lig
     ['tanh(x)', 'slope: 1 − tanh(x)²']
     """
     curves = [activation_of(name) for name in names or ("sigmoid", "tanh", "relu", "leaky_relu", "gelu", "softplus")]
+    span = above(span, "span")
     x = np.linspace(-span, span, 2 * POINTS - 1)
+    if ax is not None and len(curves) > 1:
+        raise FormulaError(f"one activation is drawn into one ax, and these are {len(curves)}")
     with themed(theme) as (plt, inks):
-        axes = [one_axes(plt, ax)] if len(curves) == 1 else several(plt, len(curves), 3.4, 3)
+        axes = [one_axes(plt, ax, theme)] if len(curves) == 1 else several(plt, len(curves), 3.4, 3)
         for panel, (name, curve) in zip(axes, curves, strict=True):
             values, (slopes,) = curve.with_slopes(x)
             told = curve.slope_formula("x")
@@ -152,14 +162,19 @@ def activation(*names: Any, span: float = 4.0, ax: Any = None, theme: str = "lig
 
 def activation_of(name: Any) -> tuple[str, Function]:
     """An activation by its name in the package, or as it is."""
+    f = getattr(cr, name, None) if isinstance(name, str) else name
     if isinstance(name, str):
-        found = getattr(cr, name, None)
-        if name not in cr.__all__ or not callable(found):
-            raise FormulaError(
-                f"there is no function {name!r} in the package: give a name such as relu, tanh or sigmoid"
-            )
-        return name, Function(found, ("x",))
-    return getattr(name, "name", getattr(name, "__name__", type(name).__name__)), Function(name, ("x",))
+        if name not in cr.__all__ or not callable(f):
+            likely = meant(name, cr.__all__) or ": give a name such as relu, tanh or sigmoid"
+            raise FormulaError(f"there is no function {name!r} in the package{likely}")
+    else:
+        name = getattr(name, "name", getattr(name, "__name__", type(name).__name__))
+    curve = Function(f, ("x",))
+    try:
+        curve.at(0.5)
+    except FAILS as error:
+        raise FormulaError(f"{name} is no function of one number: give one such as relu, tanh or sigmoid") from error
+    return name, curve
 
 
 def loss(f: Any, y: float, *, at: float | None = None, span: float = 2.0, ax: Any = None, theme: str = "light") -> Any:
@@ -173,48 +188,36 @@ def loss(f: Any, y: float, *, at: float | None = None, span: float = 2.0, ax: An
     >>> [line.get_label() for line in axes.lines[:3]]
     ['0.5(ŷ − y)²', 'slope: ŷ − y', 'at ŷ = 2: slope 1']
     """
-    ends = [y] if at is None else [y, at]
+    y, span = number(y, "the target y"), above(span, "span")
+    ends = [y] if at is None else [y, number(at, "the prediction at")]
     x = np.linspace(min(ends) - span, max(ends) + span, POINTS)
     if isinstance(f, Module):
-        module = f
-
-        def each(yhat: Any, y: Any) -> Any:
-            return module(yhat, y if isinstance(y, float) else np.asarray(getattr(y, "data", y)))
-
-        name = type(f).__name__
-        values, slopes = one_by_one(each, x, y)
-        formula = told = ""
-        point = one_by_one(each, np.array([at]), y) if at is not None else None
+        module, name, formula, told = f, type(f).__name__, "", ""
+        both = Function(lambda yhat, y: module(yhat.reshape(1), y.data.reshape(1)), ("yhat", "y"))
     else:
         both = Function(f, ("yhat", "y"))
         name, formula, told = begun(both.formula) or "L", begun(both.formula), both.slope_formula(both.names[0])
-        values, (slopes, _) = both.with_slopes(x, y)
-        point = None if at is None else (both.at(at, y)[0], both.at(at, y)[1][0])
+    values, (slopes, _) = both.with_slopes(x, y)
     low, high = range_of(np.r_[values, slopes, np.inf])
     x = np.where(np.isfinite(values), x, np.nan)  # elsewhere there is nothing to see
     with themed(theme) as (plt, _):
-        ax = one_axes(plt, ax)
+        ax = one_axes(plt, ax, theme)
         ax.plot(x, finite_part(values), linewidth=2.2, label=formula or name)
         ax.plot(
             x, finite_part(slopes), "--", linewidth=1.8, label=f"slope: {told}" if 0 < len(told) <= LONGEST else "slope"
         )
-        if at is not None and point is not None:
-            value, slope = (float(np.ravel(part)[0]) for part in point)
+        if at is not None:
+            value, (slope, _) = both.at(at, y)
             if np.isfinite([value, slope]).all():
                 tangent = value + slope * (x - at)
                 ax.plot(x, tangent, "-.", linewidth=1.2, label=f"at ŷ = {shown(at)}: slope {shown(slope)}")
                 ax.plot([at], [value], "o", label="_point")
         # A loss that is infinite at an end must not flatten all the rest.
         ax.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
-        ax.set(xlabel="ŷ", ylabel="L", title=f"{name} for y = {shown(y)}")
+        ax.set(xlabel="ŷ", ylabel="L")
+        headed(ax, f"{name} for y = {shown(y)}")
         ax.legend()
     return in_order(ax)
-
-
-def one_by_one(f: Any, x: Any, y: float) -> tuple[Any, Any]:
-    """A loss that averages, at each prediction by itself."""
-    pairs = [cr.value_and_grad(lambda yhat: f(yhat, np.array([y])))(np.array([prediction])) for prediction in x]
-    return np.array([float(value) for value, _ in pairs]), np.array([float(slope[0]) for _, slope in pairs])
 
 
 def quotients(f: Any, at: float, *, ax: Any = None, theme: str = "light") -> Any:
@@ -229,6 +232,7 @@ def quotients(f: Any, at: float, *, ax: Any = None, theme: str = "light") -> Any
     >>> [line.get_label() for line in axes.lines[:2]]
     ['forward: (f(x+h) − f(x)) / h', 'central: (f(x+h) − f(x−h)) / 2h']
     """
+    at = number(at, "the point of a difference quotient")
     curve = Function(f, ("x",))
     value, (slope,) = curve.at(at)
     if not np.isfinite([value, slope]).all():
@@ -239,33 +243,36 @@ def quotients(f: Any, at: float, *, ax: Any = None, theme: str = "light") -> Any
     h = 10.0 ** np.linspace(-15, 0, 76)
     forward = np.abs((curve.values(at + h) - value) / h - slope)
     central = np.abs((curve.values(at + h) - curve.values(at - h)) / (2 * h) - slope)
+    if not (forward.any() or central.any()):
+        raise FormulaError(f"every difference quotient of {curve.titled()} is exact: there is no error to draw")
+    x = curve.names[0]
     with themed(theme) as (plt, inks):
-        ax = one_axes(plt, ax)
+        ax = one_axes(plt, ax, theme)
         for errors, look, name in (
-            (forward, "o-", "forward: (f(x+h) − f(x)) / h"),
-            (central, "s--", "central: (f(x+h) − f(x−h)) / 2h"),
+            (forward, "o-", f"forward: (f({x}+h) − f({x})) / h"),
+            (central, "s--", f"central: (f({x}+h) − f({x}−h)) / 2h"),
         ):
             # An error of 0 has no place on this axis.
             exact = int((errors == 0).sum())
             told = f"; 0 at {exact} of {len(h)} steps" if exact else ""
             ax.loglog(h, errors, look, markersize=3, linewidth=1.2, label=name + told)
         for power, sign in ((1 / 2, "√ε"), (1 / 3, "∛ε")):
-            ax.axvline(
-                float(np.finfo(float).eps) ** power, color=inks["muted"], linewidth=0.9, linestyle=":", label="_best"
-            )
-            ax.annotate(
-                sign, (float(np.finfo(float).eps) ** power, 1.0), xycoords=("data", "axes fraction"), ha="center"
-            )
+            best = EPSILON**power
+            ax.axvline(best, color=inks["muted"], linewidth=0.9, linestyle=":", label="_best")
+            ax.annotate(sign, (best, 1.0), xycoords=("data", "axes fraction"), ha="center")
         kink = kink_told(curve, at, slope)
         title = (
             f"{curve.titled()}: {kink}"
             if kink
             else f"{curve.titled()} at {shown(at)}: the derivative is {shown(slope)}"
         )
-        ax.set(xlabel="h", ylabel=f"|difference quotient − {'the slope taken' if kink else 'derivative'}|")
+        ax.set(
+            xlabel=f"h (rounding near 1: ε = {shown(EPSILON, 3)})",
+            ylabel=f"|difference quotient − {'the slope taken' if kink else 'derivative'}|",
+        )
         low, high = ax.get_ylim()
         if high < 10 * low:
             ax.set_ylim(low / 10, high * 10)
-        ax.set_title(title, pad=16)
+        headed(ax, title, pad=16)
         ax.legend()
     return in_order(ax)

@@ -11,7 +11,7 @@ from chainrule.core.operation import Operation
 from chainrule.core.tensor import Tensor
 from chainrule.core.term import symbol
 from chainrule.derivation.symbolic.derivative import derivative
-from chainrule.errors import ChainruleError, FormulaError
+from chainrule.errors import ChainruleError, FormulaError, ShapeError
 from chainrule.expression import read_assignments
 from chainrule.maths import numeral, unicode
 from chainrule.maths.of_terms import tree_of_term
@@ -27,6 +27,7 @@ class Function:
 
     def __init__(self, f: Any, names: Sequence[str]) -> None:
         self.call: Callable[..., Any]
+        self.takes_arrays: bool | None = None
         if isinstance(f, str):
             parsed = read_assignments(f)
             unknown = [name for name in parsed.names if name not in names]
@@ -73,15 +74,40 @@ class Function:
         return self.with_slopes(*points)[0]
 
     def with_slopes(self, *points: Any) -> tuple[Any, list[Any]]:
-        """The values and the slopes in each input, entry by entry: one backward pass from their sum."""
+        """The values and the slopes in each input, entry by entry."""
         arrays = np.broadcast_arrays(*[np.asarray(x, dtype=float) for x in points])
+        if self.takes_arrays is None and arrays[0].size > 1:
+            self.takes_arrays = self.is_entrywise(arrays)
+        if self.takes_arrays or arrays[0].size == 1:
+            return self.at_once(arrays)
+        each = [self.at_once([np.asarray(x) for x in point]) for point in zip(*map(np.ravel, arrays), strict=True)]
+        shape = arrays[0].shape
+        slopes = [np.array([float(found[n]) for _, found in each]).reshape(shape) for n in range(len(arrays))]
+        return np.array([float(value) for value, _ in each]).reshape(shape), slopes
+
+    def is_entrywise(self, arrays: Sequence[Any]) -> bool:
+        """Whether arrays give, at three of their places, what the numbers there give by themselves.
+
+        A function with an `if`, and one that sums or averages, is asked for each number.
+        """
+        few = [np.ravel(x)[[0, x.size // 2, -1]] for x in arrays]
+        alone = [self.at_once([np.asarray(x) for x in point])[0] for point in zip(*few, strict=True)]
+        try:
+            return np.allclose(self.at_once(few)[0], alone, rtol=1e-9, atol=0.0, equal_nan=True)
+        except FAILS:
+            return False
+
+    def at_once(self, arrays: Sequence[Any]) -> tuple[Any, list[Any]]:
+        """The function on arrays as they are, and its slopes: one backward pass from the sum."""
         nodes = [Tensor(x.copy(), requires_grad=True) for x in arrays]
         out = self.call(*nodes)
+        if np.size(getattr(out, "data", out)) not in (1, arrays[0].size):
+            raise ShapeError(f"{self.head()} gives {np.shape(out)} for one number: what is plotted gives one number")
         if not isinstance(out, Tensor) or not out.requires_grad:
             flat = np.broadcast_to(np.asarray(getattr(out, "data", out), dtype=float), arrays[0].shape)
             return flat, [np.zeros(arrays[0].shape) for _ in nodes]
         out.backward(np.ones(out.shape))
-        found = np.broadcast_to(out.data, arrays[0].shape)
+        found = np.broadcast_to(out.data.reshape(()) if out.size == 1 else out.data, arrays[0].shape)
         slopes = [np.zeros(arrays[0].shape) if x.grad is None else x.grad.data for x in nodes]
         # Where there is no value there is no slope either, whatever its formula gives.
         return found, [np.where(np.isnan(found), np.nan, slope) for slope in slopes]
@@ -90,6 +116,11 @@ class Function:
         """The value and the slopes at one point."""
         value, slopes = self.with_slopes(*[np.float64(x) for x in point])
         return float(value), [float(slope) for slope in slopes]
+
+
+def letters(count: int) -> tuple[str, ...]:
+    """The names of so many numbers."""
+    return ("x", "y", "z")[:count] if count <= 3 else tuple([f"x{n + 1}" for n in range(count)])
 
 
 LONGEST = 44

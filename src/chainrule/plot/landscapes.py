@@ -12,9 +12,10 @@ from chainrule.core.graph import gradients_of
 from chainrule.core.labels import find_labels
 from chainrule.core.tensor import Tensor
 from chainrule.errors import DtypeError, FormulaError, ShapeError
+from chainrule.plot.asked import above, numbers, whole
 from chainrule.plot.curves import in_order
-from chainrule.plot.functions import Function, finite_part, range_of, shown
-from chainrule.plot.style import DASHES, for_lines, in_space, key_below, themed
+from chainrule.plot.functions import Function, finite_part, letters, range_of, shown
+from chainrule.plot.style import DASHES, for_lines, headed, in_space, key_below, themed
 
 SIDE = 81
 LEVELS = 14
@@ -33,8 +34,9 @@ def gradient(f: Any, at: Sequence[float], *, span: float = 2.0, theme: str = "li
     >>> contours.get_title()
     '∇f = (8, 3), length 8.544, across the contours'
     """
+    x0, y0 = numbers(at, "the point", 2)
+    span = above(span, "span")
     f2 = Function(f, ("x", "y"))
-    x0, y0 = map(float, at)
     value, (gx, gy) = f2.at(x0, y0)
     x, y = np.linspace(x0 - span, x0 + span, SIDE), np.linspace(y0 - span, y0 + span, SIDE)
     grid = np.meshgrid(x, y)
@@ -60,7 +62,8 @@ def gradient(f: Any, at: Sequence[float], *, span: float = 2.0, theme: str = "li
             title = f"no gradient at ({shown(x0)}, {shown(y0)}), where f is {shown(value)}"
         elif length:
             title = f"{title}, length {shown(length)}, across the contours"
-        contours.set(xlabel=first, ylabel=second, aspect="equal", title=title)
+        contours.set(xlabel=first, ylabel=second, aspect="equal")
+        headed(contours, title)
         offsets = np.linspace(-span, span, SIDE)
         for n, (name, slope, run) in enumerate(
             ((first, gx, f2.values(x0 + offsets, y0)), (second, gy, f2.values(x0, y0 + offsets)))
@@ -77,7 +80,8 @@ def gradient(f: Any, at: Sequence[float], *, span: float = 2.0, theme: str = "li
             if is_smooth:
                 tangent, ink = value + slope * offsets, line.get_color()
                 slices.plot(offsets, tangent, ":", color=ink, linewidth=1.3, label=f"its tangent in {name}")
-        slices.set(xlabel="step from the point", ylabel=f2.head(), title=f"slices through ({shown(x0)}, {shown(y0)})")
+        slices.set(xlabel="step from the point", ylabel=f2.head())
+        headed(slices, f"slices through ({shown(x0)}, {shown(y0)})")
         slices.legend()
         space.plot_surface(*grid, z, cmap="viridis", alpha=0.75, linewidth=0)
         near = np.meshgrid(x[SIDE // 4 : -(SIDE // 4)], y[SIDE // 4 : -(SIDE // 4)])
@@ -143,7 +147,11 @@ class Landscape:
     def run(self, x: float, y: float) -> Any:
         """The program's loss with these two weights."""
         self.put(x, y)
-        return self.loss()
+        out = self.loss()
+        if not isinstance(out, Tensor) or out.shape:
+            given = f"shape {out.shape}" if isinstance(out, Tensor) else f"a {type(out).__name__}"
+            raise ShapeError(f"a loss that is drawn is one Tensor of shape (), and this function gives {given}")
+        return out
 
     def put(self, x: float, y: float) -> None:
         """Give the two weights these numbers."""
@@ -172,9 +180,10 @@ class Landscape:
 
 def entry_of(weight: Any) -> tuple[Any, tuple[int, ...], str]:
     """An entry of a parameter: a pair of it and a place, with its name."""
-    parameter, place = weight
+    parameter, place = weight if isinstance(weight, Sequence) and len(weight) == 2 else (weight, ())
     place = tuple(place) if isinstance(place, Sequence) else (place,)
-    if not isinstance(parameter, Tensor) or len(place) != parameter.ndim:
+    are_whole = all([isinstance(i, int | np.integer) for i in place])
+    if not isinstance(parameter, Tensor) or len(place) != parameter.ndim or not are_whole:
         raise ShapeError("an entry of weights is a pair of a parameter and a place in it, as (net[0].weight, (0, 1))")
     if not all([-size <= i < size for i, size in zip(place, parameter.shape, strict=True)]):
         raise ShapeError(f"a parameter of shape {parameter.shape} has no entry {list(place)}, counted from 0")
@@ -215,9 +224,8 @@ def surface(
     """
     land = Landscape(f, weights)
     first = land.here() if weights is not None else (1.5, 1.0)
-    start = tuple(map(float, first if start is None else start))
-    if not np.isfinite(start).all():
-        raise FormulaError(f"paths begin at finite numbers, not at {shown_point(start)}")
+    start = numbers(first if start is None else start, "the start", 2)
+    steps, span = whole(steps, "steps", least=0), above(span, "span")
     paths = {name: land.path(make, start, steps) for name, make in (optimizers or OPTIMIZERS).items()}
     if weights is not None:
         land.put(*first)
@@ -277,8 +285,9 @@ def rates(
     >>> limit.get_title()
     'the limit is 2/λ = 0.2'
     """
-    run = f if callable(f) else on_one_array(f, len(np.atleast_1d(start)))
-    begin = np.array(np.atleast_1d(start), dtype=float)
+    begin = np.array(numbers(np.atleast_1d(start), "the start"))
+    run = f if callable(f) else on_one_array(f, len(begin))
+    steps = whole(steps, "steps")
     first = float(np.asarray(run(begin)))
     if not np.isfinite(first):
         raise FormulaError(f"descent begins at a finite loss, and it is {shown(first)} at the start: choose another")
@@ -288,10 +297,14 @@ def rates(
         raise FormulaError(
             f"where descent ends, at {shown_point(least)}, the curvature is not finite: there is no limit"
         )
-    curvature = float(np.max(np.linalg.eigvalsh(bend)))
-    edge = 2 / curvature if curvature > 0 else np.inf
+    bends = np.linalg.eigvalsh(bend)
+    # Where it bends down there is no minimum, and descent never ends, whatever the rate.
+    is_lowest = bool(bends[0] >= -1e-8 * np.abs(bends).max())
+    edge = 2 / float(bends[-1]) if is_lowest and bends[-1] > 0 else np.inf
     size = edge if np.isfinite(edge) else 1.0
-    swept = sorted(map(float, [size * share for share in SHARES] if rates is None else rates))
+    swept = sorted([size * share for share in SHARES] if rates is None else numbers(rates, "rates"))
+    if not swept or swept[0] <= 0:
+        raise FormulaError("descent is drawn for rates above 0: give at least one, as [0.05, 0.1]")
     found = {rate: descended(run, begin, rate, steps) for rate in swept}
     with themed(theme) as (plt, inks):
         figure = plt.figure(figsize=(11.0, 4.4))
@@ -316,7 +329,9 @@ def rates(
         limit.set(
             xlabel="rate",
             ylabel=f"loss after {steps} steps",
-            title=f"the limit is 2/λ = {shown(edge, 4)}" if np.isfinite(edge) else "no curvature, and so no limit",
+            title=f"the limit is 2/λ = {shown(edge, 4)}"
+            if np.isfinite(edge)
+            else f"no {'curvature' if is_lowest else 'minimum'}, and so no limit",
         )
         for axes in (curves, limit):
             # Near 0, where a logarithm has no place, the axis is straight.
@@ -328,7 +343,7 @@ def rates(
                 axes.yaxis.get_major_locator().set_params(numticks=FEW)
         limit.locator_params(axis="x", nbins=6)
         limit.legend()
-        figure.suptitle(Function(f, ("x", "y")[: len(begin)]).titled() if isinstance(f, str) else "")
+        figure.suptitle(Function(f, letters(len(begin))).titled() if isinstance(f, str) else "")
     return [curves, limit]
 
 
@@ -340,7 +355,7 @@ def shown_point(point: Any) -> str:
 
 def on_one_array(text: str, count: int) -> Callable[[Any], Any]:
     """A formula of some numbers as a function of one array."""
-    f = Function(text, ("x", "y", "z")[:count])
+    f = Function(text, letters(count))
     return lambda point: f.call(*[point[i] for i in range(count)])
 
 

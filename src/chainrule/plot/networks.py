@@ -11,7 +11,9 @@ import chainrule as cr
 from chainrule.errors import DtypeError, ShapeError
 from chainrule.nn.layers import Linear
 from chainrule.nn.module import Module
-from chainrule.plot.style import CYCLES, for_signs, key_below, one_axes, several, themed
+from chainrule.plot.asked import above, as_images, finite_rows, whole
+from chainrule.plot.functions import finite_part, range_of
+from chainrule.plot.style import CYCLES, for_signs, headed, key_below, one_axes, several, themed
 from chainrule.table import Table
 
 MARKERS = ("o", "^", "s", "D", "v", "P")
@@ -48,6 +50,10 @@ def boundary(net: Any, x: Any, y: Any, *, ax: Any = None, theme: str = "light") 
     x, classes = np.asarray(x, dtype=float), np.asarray(y).ravel()
     if x.ndim != 2 or x.shape[1] != 2 or len(x) != len(classes):
         raise ShapeError(f"a boundary is drawn over two inputs: x has shape {x.shape} and y {classes.shape}")
+    if not len(x):
+        raise ShapeError("a boundary is drawn around points: give at least one")
+    finite_rows(x, "x")
+    finite_rows(classes, "y")
     known = np.unique(classes)
     low, high = x.min(0), x.max(0)
     rim = 0.15 * np.where(high > low, high - low, 1.0)
@@ -55,22 +61,23 @@ def boundary(net: Any, x: Any, y: Any, *, ax: Any = None, theme: str = "light") 
     grid = np.stack(np.meshgrid(first, second), -1)
     scores = outputs_of(net, grid.reshape(-1, 2)).reshape(SIDE, SIDE, -1)
     with themed(theme) as (plt, inks):
-        ax = one_axes(plt, ax, (5.6, 4.8))
+        ax = one_axes(plt, ax, theme, (5.6, 4.8))
         colours = CYCLES[theme]
         if scores.shape[-1] == 1:
-            score = scores[..., 0]
-            reach = float(np.nanmax(np.abs(score))) or 1.0
+            score = finite_part(scores[..., 0])
+            low, high = range_of(scores[..., 0])
+            reach = max(abs(low), abs(high))
             shades = ax.pcolormesh(
                 first, second, score, cmap=for_signs(plt, theme), vmin=-reach, vmax=reach, alpha=0.6, shading="auto"
             )
             ax.figure.colorbar(shades, ax=ax, label="score", shrink=0.7)
-            if score.min() < 0 < score.max():
+            if low < 0 < high:
                 ax.contour(first, second, score, [0.0], colors=[inks["ink"]], linewidths=1.6)
         else:
             for n in range(scores.shape[-1]):
                 # Where a class leads the best of the others it is said; where neither leads the boundary is.
                 lead = scores[..., n] - np.delete(scores, n, -1).max(-1)
-                if not lead.min() < 0 < lead.max():
+                if not np.nanmin(lead) < 0 < np.nanmax(lead):
                     continue
                 ax.contourf(
                     first, second, lead, [0.0, np.inf], colors=[colours[n % len(colours)]], alpha=0.25, extend="neither"
@@ -82,14 +89,16 @@ def boundary(net: Any, x: Any, y: Any, *, ax: Any = None, theme: str = "light") 
             colour = colours[(3, 1)[n % 2] if scores.shape[-1] == 1 else n % len(colours)]
             ax.scatter(
                 *rows.T,
-                marker=MARKERS[n % len(MARKERS)],
+                marker=MARKERS[(n + n // len(colours)) % len(MARKERS)],
                 color=colour,
                 edgecolors=inks["ink"],
                 linewidths=0.6,
                 label=f"{name:g}" if isinstance(name, float) else str(name),
                 zorder=3,
             )
-        ax.set(xlabel="x₁", ylabel="x₂", title="what the network says")
+        ax.set(xlabel="x₁", ylabel="x₂")
+        blank = "" if np.isfinite(scores).all() else ", blank where that is no finite number"
+        headed(ax, f"what the network says{blank}")
         ax.grid(visible=False)
         key_below(ax, len(known), "class")
     return ax
@@ -107,6 +116,7 @@ def layers(net: Any, *, span: float = 1.5, lines: int = 13, theme: str = "light"
     >>> [panel.get_title() for panel in cr.plot.layers(net)]
     ['inputs', 'Linear(2, 2)', 'Tanh()']
     """
+    span, lines = above(span, "span"), whole(lines, "lines")
     along = np.linspace(-span, span, 61)
     at = np.linspace(-span, span, lines)
     grid = np.array(
@@ -165,6 +175,8 @@ def flow(table: Table, *, theme: str = "light") -> list[Any]:
     >>> [bars.get_label() for bars in sizes.containers]
     ['‖δ‖', '‖∂L/∂W‖']
     """
+    if not isinstance(table, Table) or "delta" not in table.columns:
+        raise DtypeError("the flow is drawn of the table that cr.training.gradient_flow(net, x, y, loss=...) gives")
     kinds = set(table["kind"])
     of = f"{min(kinds)} layer" if len(kinds) == 1 else "layer"
     named = zip(table["layer"], table["kind"], strict=True)
@@ -206,40 +218,40 @@ def numbers(column: Sequence[Any]) -> Any:
 def weights(weight: Any, shape: tuple[int, int] | None = None, *, most: int = 16, theme: str = "light") -> list[Any]:
     """The weights of each unit as an image: what it looks for, in orange where it weighs for and purple where against.
 
-    `weight` has a row for each unit; `shape` is that of the inputs, square without it. Returns the panels, at most
-    `most` of them.
+    `weight` has a row for each unit, or is the row of one; `shape` is that of the inputs, square without it. Returns
+    the panels, at most `most` of them; numbers that are not finite stay blank.
 
     >>> import chainrule as cr
     >>> panels = cr.plot.weights(cr.nn.Linear(16, 3, rng=0).weight)
     >>> len(panels), panels[0].images[0].get_array().shape
     (3, (4, 4))
     """
-    rows = np.asarray(getattr(weight, "data", weight), dtype=float)
-    rows = rows.reshape(len(rows), -1)
-    side = int(np.sqrt(rows.shape[1]))
-    shape = (side, side) if shape is None else shape
-    if shape[0] * shape[1] != rows.shape[1]:
-        raise ShapeError(
-            f"{rows.shape[1]} weights of a unit are no image of {shape[0]} × {shape[1]}: give shape=(height, width)"
-        )
-    rows = rows[:most]
-    reach = float(np.nanmax(np.abs(rows), initial=0.0)) or 1.0
+    images = as_images(getattr(weight, "data", weight), shape)[: whole(most, "most")]
+    drawn = finite_part(images)
+    reach = float(np.nanmax(np.abs(drawn), initial=0.0)) or 1.0
     with themed(theme) as (plt, inks):
-        panels = several(plt, len(rows), 1.7, 6)
-        for n, (panel, row) in enumerate(zip(panels, rows, strict=True)):
-            image = panel.imshow(row.reshape(shape), cmap=for_signs(plt, theme), vmin=-reach, vmax=reach)
-            bare(panel, f"unit {n}", inks["faint"])
+        panels = several(plt, len(drawn), 1.7, 6)
+        for n, (panel, row) in enumerate(zip(panels, drawn, strict=True)):
+            image = panel.imshow(row, cmap=for_signs(plt, theme), vmin=-reach, vmax=reach)
+            bare(panel, f"unit {n}" if np.isfinite(images[n]).all() else f"unit {n}, not finite", inks["faint"])
         panels[0].figure.colorbar(image, ax=panels, shrink=0.7, label="weight")
     return panels
 
 
 def mistakes(
-    net: Any, x: Any, y: Any, shape: tuple[int, int] | None = None, *, most: int = 12, theme: str = "light"
+    net: Any,
+    x: Any,
+    y: Any,
+    shape: tuple[int, int] | None = None,
+    *,
+    classes: Sequence[str] | None = None,
+    most: int = 12,
+    theme: str = "light",
 ) -> list[Any]:
     """The images that a classifier gets wrong, the surest mistakes first, with what it says and what is true.
 
-    `x` has an image in each row (or axes of height and width), `y` the classes. Returns the panels, none where
-    everything is right.
+    `x` has an image in each row (or axes of height and width), `y` the class of each, a whole number, and
+    `classes` what they are called. Returns the panels, none where everything is right.
 
     >>> import chainrule as cr, numpy as np
     >>> panels = cr.plot.mistakes(lambda rows: np.eye(2)[[0, 0]], np.zeros((2, 4)), [0, 1])
@@ -250,19 +262,27 @@ def mistakes(
     scores = outputs_of(net, images)
     if scores.ndim != 2 or len(scores) != len(truth):
         raise DtypeError(f"mistakes need a score for each class of each row, and these have shape {scores.shape}")
+    if not len(truth):
+        return []
+    if truth.dtype.kind not in "iuf" or not np.isin(truth, range(scores.shape[1])).all():
+        raise DtypeError(f"y holds the class of each row, a whole number from 0 to {scores.shape[1] - 1}")
+    truth = truth.astype(int)
+    names: Any = np.arange(scores.shape[1]) if classes is None else np.array(classes)
+    if len(names) != scores.shape[1]:
+        raise ShapeError(f"{scores.shape[1]} classes have a name each, and {len(names)} were given")
     said = scores.argmax(1)
-    wrong = np.flatnonzero(said != truth)
-    lead = scores[wrong, said[wrong]] - scores[wrong, truth[wrong].astype(int)]
-    shown = wrong[np.argsort(-lead, kind="stable")][:most]
+    is_nan = np.isnan(scores).any(1)
+    wrong = np.flatnonzero((said != truth) | is_nan)
+    lead = np.where(is_nan[wrong], np.inf, scores[wrong, said[wrong]] - scores[wrong, truth[wrong]])
+    shown = wrong[np.argsort(-lead, kind="stable")][: whole(most, "most")]
     if not len(shown):
         return []
-    flat = images.reshape(len(images), -1)
-    side = int(np.sqrt(flat.shape[1]))
+    pictures = as_images(images, shape)
     with themed(theme) as (plt, inks):
         panels = several(plt, len(shown), 1.7, 6)
         for panel, n in zip(panels, shown, strict=True):
-            panel.imshow(flat[n].reshape(shape or (side, side)), cmap="gray" if theme == "dark" else "gray_r")
-            bare(panel, f"says {said[n]}, is {truth[n]}", inks["faint"])
+            panel.imshow(pictures[n], cmap="gray" if theme == "dark" else "gray_r")
+            bare(panel, f"says {'nan' if is_nan[n] else names[said[n]]}, is {names[truth[n]]}", inks["faint"])
         panels[0].figure.suptitle(f"{len(wrong):,} of {len(truth):,} wrong, the surest first")
     return panels
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import ceil
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,13 @@ BELOW = 34
 """From the axes to a legend below: room for the numbers and the name of the x axis, in points."""
 NARROWEST = 3.6
 """A figure's width, so that its title has room."""
+POINTS_AN_INCH = 72
+OVER = 1.1
+"""How wide a title may be, in widths of its axes."""
+SMALL_SIGN, HANDLE = 4.5, 40
+"""The width of a sign in a legend, and of what stands before its words, in points."""
+LONG_WORD = 6
+"""Signs by which a title's first line may be the longer one."""
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)))
 
 
@@ -74,9 +83,36 @@ def themed(theme: str) -> Iterator[tuple[Any, dict[str, str]]]:
         yield plt, inks
 
 
-def one_axes(plt: Any, ax: Any, size: tuple[float, float] = (6.4, 4.2)) -> Any:
-    """The axes that were given, or those of a new figure."""
-    return plt.figure(figsize=size).add_subplot() if ax is None else ax
+def one_axes(plt: Any, ax: Any, theme: str, size: tuple[float, float] = (6.4, 4.2)) -> Any:
+    """Axes of a new figure, or those that were given, in the colours of the theme too."""
+    if ax is None:
+        return plt.figure(figsize=size).add_subplot()
+    inks = THEMES[theme]
+    ax.set_prop_cycle(color=CYCLES[theme])
+    ax.figure.set_facecolor(inks["paper"])
+    ax.set_facecolor(inks["paper"])
+    ax.spines[:].set_color(inks["muted"])
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.tick_params(colors=inks["muted"])
+    ax.grid(visible=True, color=inks["faint"], alpha=0.4)
+    ax.set_axisbelow(True)
+    for text in (ax.title, ax.xaxis.label, ax.yaxis.label):
+        text.set_color(inks["ink"])
+    return ax
+
+
+def across(ax: Any) -> float:
+    """The width of axes in points, before they are laid out."""
+    return ax.get_position().width * ax.figure.get_figwidth() * POINTS_AN_INCH
+
+
+def headed(ax: Any, title: str, **look: Any) -> None:
+    """Give axes a title, in as many lines as their width asks for."""
+    from matplotlib.textpath import TextPath
+
+    lines = ceil(TextPath((0, 0), title, ax.title.get_size()).get_extents().width / (across(ax) * OVER))
+    signs = len(title) // max(lines, 1) + LONG_WORD
+    ax.set_title(fill(title, signs, break_long_words=False) if lines > 1 else title, **look)
 
 
 def several(plt: Any, count: int, size: float = 3.2, widest: int = 4) -> list[Any]:
@@ -94,12 +130,14 @@ def key_below(axes: Any, columns: int = 2, title: str | None = None) -> None:
     """The legend under the axes, where what is drawn fills them."""
     from matplotlib.transforms import offset_copy
 
+    longest = max([len(label) for label in axes.get_legend_handles_labels()[1]])
+    fitting = int(across(axes) / (longest * SMALL_SIGN + HANDLE))
     below = offset_copy(axes.transAxes, axes.figure, y=-BELOW, units="points")
     axes.legend(
         loc="upper center",
         bbox_to_anchor=(0.5, 0.0),
         bbox_transform=below,
-        ncols=columns,
+        ncols=max(min(columns, fitting), 1),
         title=title,
         title_fontsize="small",
     )
