@@ -32,7 +32,7 @@ Argnums = SupportsIndex | Iterable[SupportsIndex]
 Function = Callable[..., Any]
 
 NODES, PLAIN_NUMBERS = (Tensor, Value), (float, int, np.ndarray, np.number, np.bool_)
-MOVING, GIVEN = (*NODES, Mapped), (*NODES, Traced)
+MOVING = (*NODES, Mapped)
 OF_THEIR_OWN, ARRAYS = (Value, Traced), (float, int, np.ndarray, np.floating)
 """As tuples, since a union is made anew wherever one is written, which takes as long as a small sum."""
 
@@ -410,7 +410,9 @@ def inside(x: Any, part: Any) -> Any:
 
 def output_node(x: Any) -> Any:
     """What a function gave, as a node."""
-    if isinstance(x, GIVEN):
+    if isinstance(x, Traced):
+        return x.step if x.requires_grad else x
+    if isinstance(x, NODES):
         return x
     if isinstance(x, Mapped):
         return on_core(x, output_node)

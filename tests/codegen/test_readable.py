@@ -77,3 +77,35 @@ def test_gradients_that_laws_made_anew_stand_in_the_backward_pass_by_their_names
     assert all(f"    {name} = " in backward for name in ("da", "dg", "dt"))
     assert "cos(" not in head.split("# forward")[1]
     assert re.search(r"return \w+, da, dg, dt\n", backward)
+
+
+def neuron(w, b, c, x):
+    return cr.sigmoid(w * x + b + c)
+
+
+def with_a_name(w, b, c, x):
+    z = w * x + b + c
+    return cr.sigmoid(z)
+
+
+@pytest.mark.parametrize("target", ["numpy", "jax", "javascript", "c", "planned"])
+@pytest.mark.parametrize(
+    ("f", "lines"),
+    [
+        (neuron, [r"dc = \w", "db = dc"]),
+        (with_a_name, ["dc = dz", "db = dz"]),
+        (lambda c, b: cr.sum(c * b), ["dc = b", "db = c"]),
+        (lambda c, b: c + b, [r"dc = (np\.float64\()?1", r"db = (np\.float64\()?1"]),
+    ],
+)
+def test_every_gradient_that_is_given_back_is_called_after_its_argument(f, lines, target):
+    """Those that are equal to another one, to that of a result with a name, or to an argument, too."""
+    arguments = [0.5, 0.25, 2.0, 1.5][: len(inspect.signature(f).parameters)]
+    step = cr.compile(cr.value_and_grad(f, argnums=(2, 1) if len(arguments) == 4 else (0, 1)))
+    step(*arguments)
+    source = step.source(planned=True) if target == "planned" else step.source(target)
+    backward = source.split("# backward" if "# backward" in source else "∂value/∂", 1)[1]
+    for line in lines:
+        assert re.search(rf"\b{line}", backward.replace("jnp", "np"))
+    assert re.search(r'"value", "dc", "db"|value, dc, db|dc_out = dc;\n  \*db_out = db;', source)
+    assert not re.search(r"\bt\d+_in\b", source)

@@ -35,11 +35,6 @@ def scattered(value: Any, x: Any, *, key: Any, shape: Any) -> Source:
     return Source(text, value, ATOM, used([x, key]))
 
 
-def plus_zero(value: Any, x: Any) -> Source:
-    """The same array."""
-    return Source(f"np.asarray({written(x)})", value, ATOM, used([x]))
-
-
 def raised(value: Any, x: Any, y: Any) -> Any:
     """A power, whole ones as NumPy's users write them."""
     spelled = SPELLED["pow"](value, x, y)
@@ -60,7 +55,6 @@ WORDS: dict[str, Callable[..., Any]] = {
     "det": call("np.linalg.det"),
     "erf": call("jax.scipy.special.erf"),
     "erfc": call("jax.scipy.special.erfc"),
-    "identity": plus_zero,
     "inv": call("np.linalg.inv"),
     "log_softmax": call("jax.nn.log_softmax"),
     "logsumexp": call("jax.nn.logsumexp"),

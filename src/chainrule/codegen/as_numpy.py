@@ -15,7 +15,7 @@ import numpy as np
 from chainrule.codegen.numpy_source import head_for
 from chainrule.codegen.source import ATOM, POWER, Source, enclosed, subscript, used, written
 from chainrule.codegen.statements import Statements, statements_of, usual
-from chainrule.core.operation import Operation, kernels
+from chainrule.core.operation import Operation, book, kernels
 from chainrule.core.state import Quiet
 from chainrule.program import Step, Trace
 
@@ -83,6 +83,7 @@ def repeated(value: Any, x: Any, *, shape: Any) -> Any:
 
 SPELLED: dict[str, Callable[..., Any]] = {
     "broadcast_to": repeated,
+    "identity": lambda value, x: x,
     "index": picked,
     "largest": reduction("max"),
     "mean": mean,
@@ -167,6 +168,8 @@ class Printer:
         if not isinstance(x, Step):
             return written(x)
         text = written(self.reading(x))
+        while x.op is book["identity"]:
+            x = x.needs[0]
         return f"{text}.copy()" if x.op is None and x.shape else text
 
     def reading(self, x: Any) -> Any:

@@ -205,7 +205,7 @@ class Compiled:
         source. Raises ChainruleError for an operation that a target cannot say.
         """
         version = self.needs_version()
-        traced, name, made_for = version.trace, identifier(self.name), f"Made for {version.made_for}."
+        traced, name, made_for = version.told_apart, identifier(self.name), f"Made for {version.made_for}."
         if target == "numpy" and not numbers:
             return version.planned if planned else version.source
         traced = with_numbers(traced) if numbers else traced
@@ -243,7 +243,7 @@ class Compiled:
         if kind == "onnx":
             from chainrule.codegen.as_onnx import onnx_model
 
-            write_whole(place, onnx_model(with_numbers(version.trace), identifier(self.name)))
+            write_whole(place, onnx_model(with_numbers(version.told_apart), identifier(self.name)))
             return [place]
         if kind not in TARGETS:
             raise FileError(
@@ -252,7 +252,7 @@ class Compiled:
         if kind == "c":
             from chainrule.codegen.as_c import c_source
 
-            text, header = c_source(with_numbers(version.trace), identifier(self.name))
+            text, header = c_source(with_numbers(version.told_apart), identifier(self.name))
             write_whole(place, text)
             write_whole(place.with_suffix(".h"), header)
             return [place, place.with_suffix(".h")]

@@ -160,7 +160,7 @@ class Frozen:
                 f"{self.name} repeats nothing, so there are no arrays to write: its graph runs as a loop over "
                 f"{len(latest.reading)} steps"
             )
-        return numpy_source(latest.version.trace, self.name, f"{latest.version.made_for}.")
+        return numpy_source(latest.version.told_apart, self.name, f"{latest.version.made_for}.")
 
     def explain(self) -> str:
         """What was found in the graph."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -180,7 +181,8 @@ def renewed(trace: Trace, made: dict[Step, Step], builder: Builder) -> Trace:
         if x is not None:
             needed.setdefault(x)
     after = with_all_after(set(trace.backward), trace.program)
-    forward = reached([now for old, now in made.items() if old not in after])
+    others = [x for x, of in zip_longest(trace.outputs, trace.gradients) if of is None and isinstance(x, Step)]
+    forward = reached([made[x] for x in (*others, *trace.names) if x in made and x not in after])
     backward = {x for x in needed if x.op is not None and x not in forward}
     names: dict[Step, str] = {}
     of: dict[Step, Step] = {}
@@ -194,7 +196,8 @@ def renewed(trace: Trace, made: dict[Step, Step], builder: Builder) -> Trace:
     program = Program(in_order(needed), results)
     numbers = {step: builder.numbers[step] for step in needed}
     held = {made.get(step, step): source for step, source in trace.held.items()}
-    return Trace(program, given, held, names, numbers, of, frozenset(backward), outputs, trace.structure)
+    gradients = tuple([None if x is None else made.get(x) for x in trace.gradients])
+    return Trace(program, given, held, names, numbers, of, frozenset(backward), outputs, trace.structure, gradients)
 
 
 def with_all_after(backward: set[Step], program: Program) -> frozenset[Step]:

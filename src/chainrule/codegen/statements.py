@@ -15,12 +15,13 @@ import numpy as np
 
 from chainrule.codegen.identifiers import Names
 from chainrule.codegen.simplified import reached
+from chainrule.core.operation import book
 from chainrule.core.tree import unflatten
 from chainrule.errors import ChainruleError
 from chainrule.maths import Derivative, Symbol, unicode
 from chainrule.maths.names import symbols_for
 from chainrule.maths.tree import applied, equation
-from chainrule.program import Kind, Step, Trace
+from chainrule.program import Kind, Program, Step, Trace
 from chainrule.program.steps import replaced, steps_in
 from chainrule.program.trace import paths as names_of_leaves
 
@@ -66,6 +67,29 @@ def is_cheap(step: Step) -> bool:
 def not_apart(step: Step) -> bool:
     """No step stands alone for the sake of the language."""
     return False
+
+
+def with_gradients_apart(trace: Trace) -> Trace:
+    """The same program, where every gradient that is given back has a line and a name: some are equal, or an argument.
+
+    One that is also the gradient of a named result, or of the argument before, is that again: ``db = dz``.
+    """
+    numbers, of, backward = dict(trace.numbers), dict(trace.gradient_of), set(trace.backward)
+    outputs, again = list(trace.outputs), list[Step]()
+    taken = {x for x in trace.program.steps if x not in trace.backward}
+    for k, (x, argument) in enumerate(zip(trace.outputs, trace.gradients, strict=False)):
+        if not isinstance(x, Step) or argument is None:
+            continue
+        if x in taken or of.get(x, argument) in trace.names.keys() - {argument}:
+            x = Step(Kind.RESULT, x.shape, x.dtype, op=book["identity"], inputs=(x,))
+            numbers[x] = numbers[x.needs[0]]
+            again.append(x)
+        outputs[k], of[x] = x, argument
+        taken.add(x)
+        backward.add(x)
+    program = Program([*trace.program.steps, *again], [x for x in outputs if isinstance(x, Step)])
+    known = {"numbers": numbers, "gradient_of": of, "backward": frozenset(backward)}
+    return trace._replace(program=program, outputs=tuple(outputs), **known)
 
 
 def statements_of(
@@ -180,7 +204,7 @@ def scalar_result(trace: Trace) -> Step | None:
 
 def formulas(trace: Trace, names: dict[Step, str], alone: Collection[Step]) -> dict[Step, str]:
     """For each line its mathematics: ``∂L/∂z = (p − y) / 5``."""
-    shapes = {names[step]: step.shape for step in names if step not in trace.backward}
+    shapes = {names[step]: step.shape for step in names if step not in trace.gradient_of}
     symbols = symbols_for(shapes)
     top = scalar_result(trace)
     loss = symbols[names[top]] if top is not None and top in names else Symbol("L")

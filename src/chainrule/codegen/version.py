@@ -113,18 +113,25 @@ class Version:
         return InThread(module[self.name], module["workspace"], len(self.trace.outputs) == 1)
 
     @cached_property
+    def told_apart(self) -> Trace:
+        """The program as it is written out."""
+        from chainrule.codegen.statements import with_gradients_apart
+
+        return with_gradients_apart(self.trace)
+
+    @cached_property
     def source(self) -> str:
         """The program as readable NumPy."""
         from chainrule.codegen.as_numpy import numpy_source
 
-        return numpy_source(self.trace, self.name, f"Made for {self.made_for}.")
+        return numpy_source(self.told_apart, self.name, f"Made for {self.made_for}.")
 
     @cached_property
     def planned(self) -> str:
         """The same with buffers."""
         from chainrule.codegen.as_planned import planned_source
 
-        return planned_source(self.trace, self.name, f"Made for {self.made_for}.")
+        return planned_source(self.told_apart, self.name, f"Made for {self.made_for}.")
 
     def filled(self, results: tuple[Any, ...]) -> Any:
         """Results as the function gave them."""

@@ -716,10 +716,10 @@ def gradients_of(
     wanted = set(inputs)
 
     def arrived(node: Any, g: Any) -> bool:
+        if record and not isinstance(node, Node) and hasattr(node, "arrived"):
+            g = node.arrived(g)
         if node in wanted:
             found[node] = g
-        if record and not isinstance(node, Node) and hasattr(node, "arrived"):
-            node.arrived(g)
         return node not in wanted
 
     pullback(outputs, cotangents, arrived, among=between(inputs, outputs), record=record)

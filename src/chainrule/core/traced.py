@@ -231,10 +231,15 @@ class Traced(Argument):
         if not self.step.label and self.op is not None and self.op is not book["identity"]:
             self.step.label = name
 
-    def arrived(self, g: Any) -> None:
-        """Take notice of one's own gradient."""
-        if isinstance(g, Traced) and g.step is not self.step:
+    def arrived(self, g: Any) -> Any:
+        """Take notice of one's own gradient, which is given back as one that knows whose it is."""
+        if not isinstance(g, Traced):
+            return g
+        if g.step is not self.step:
             g.step.of.append(self.step)
+        own = Traced(None, (), NO_SETTINGS, g.number)
+        own.step, own.requires_grad, own.backward, own.of = g.step, g.requires_grad, g.backward, [self.step]
+        return own
 
     def check_unchanged(self, edges: Any) -> None:
         """What is traced does not change."""

@@ -39,7 +39,8 @@ class Trace(NamedTuple):
     `given` are the leaves of the arguments in their order, None where an argument is a setting that stays as it is.
     `held` are the arrays and Tensors from outside by their leaf, `names` what the user calls steps, `numbers` those of
     the example, `gradient_of` the step whose gradient a step is, and `backward` the steps of backward passes. `outputs`
-    are steps, and constants as they are, in the structure `structure`.
+    are steps, and constants as they are, in the structure `structure`; `gradients` has for each of them the argument
+    whose gradient it is, or None.
     """
 
     program: Program
@@ -51,6 +52,7 @@ class Trace(NamedTuple):
     backward: frozenset[Step]
     outputs: tuple[Any, ...]
     structure: Any
+    gradients: tuple[Step | None, ...]
 
     def made_anew(self, made: Mapping[Step, Step], order: Sequence[Step], numbers: dict[Step, Any]) -> Trace:
         """The same function by other steps, in that order: each step of the program has one of them in its place.
@@ -64,6 +66,7 @@ class Trace(NamedTuple):
             gradient_of={made[x]: made[of] for x, of in self.gradient_of.items() if x in made and of in made},
             backward=frozenset([made[x] for x in self.backward if x in made]),
             outputs=tuple([made[x] if isinstance(x, Step) else x for x in self.outputs]),
+            gradients=tuple([None if of is None else made.get(of) for of in self.gradients]),
         )
 
 
@@ -221,11 +224,24 @@ def as_trace(
         constants,
         {now: node.label for node, now in every if node.label},
         {now: node.number for node, now in every},
-        {now: step[min(node.of, key=lambda x: not x.label)] for node, now in every if node.of},
+        {now: step[min(map(without_aliases, node.of), key=lambda x: not x.label)] for node, now in every if node.of},
         frozenset([now for node, now in every if node.backward]),
         tuple(results),
         structure,
+        tuple([step.get(without_aliases(x.of[0])) if is_gradient(x) else None for x in outputs]),
     )
+
+
+def is_gradient(x: Any) -> bool:
+    """Whether a result knows whose gradient it is."""
+    return isinstance(x, Traced) and x.step is not x and bool(x.of)
+
+
+def without_aliases(x: Traced) -> Traced:
+    """What a transform's stand-in stands for."""
+    while x.op is book["identity"] and isinstance(x.inputs[0], Traced):
+        x = x.inputs[0].step
+    return x
 
 
 def arrays_of_numbers(recording: Recording, given: Sequence[Any]) -> None:
