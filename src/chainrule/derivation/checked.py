@@ -21,6 +21,7 @@ from chainrule.errors import ChainruleError
 from chainrule.maths import (
     Derivative,
     Different,
+    Number,
     Relation,
     Sigma,
     Symbol,
@@ -61,7 +62,8 @@ class Checking:
         self.digits = digits
         self.rounding_of = rounding_of
         self._found: dict[int, tuple[Any, Any]] = {}
-        self._letters: dict[tuple[Tree, frozenset[str]], Any] = {}
+        self._letters: dict[int, tuple[Tree, tuple[tuple[Tree, frozenset[str]], ...]]] = {}
+        self._numbers: dict[tuple[Tree, frozenset[str]], Any] = {}
 
     def of(self, blocks: Sequence[Block]) -> tuple[Block, ...]:
         """The same blocks as they may be seen. O(what is new).
@@ -131,35 +133,42 @@ class Checking:
 
         A symbol that is neither is a fault.
         """
-        return all(self._number(letter, running) is not None for letter, running in letters_in(tree))
+        sides = tree.sides if isinstance(tree, Relation) else (tree,)
+        return all(self._number(*letter) is not None for side in sides for letter in self._letters_of(side))
 
     def numbers_of_letters(self, blocks: Sequence[Block]) -> Iterator[tuple[Tree, Any]]:
         """The letters of some blocks that stand for numbers, each once, with these."""
         seen: set[Tree] = set()
         environment = self.values.environment
         for tree in trees_in(blocks):
-            for letter, _ in letters_in(tree):
+            for letter, _ in self._letters_of(tree):
                 if letter not in seen:
                     seen.add(letter)
                     number = None if is_running(letter) else environment.get(letter)
                     if number is not None:
                         yield letter, number
 
+    def _letters_of(self, tree: Tree) -> tuple[tuple[Tree, frozenset[str]], ...]:
+        """The letters of a formula, which is kept, since it is known by its identity."""
+        if id(tree) not in self._letters:
+            self._letters[id(tree)] = tree, tuple(letters_in(tree))
+        return self._letters[id(tree)][1]
+
     def _number(self, letter: Tree, running: frozenset[str]) -> Any:
         """What a letter stands for; None for what is general, or not built, and a letter for an entry of a sum."""
         key = letter, running
-        if key not in self._letters:
+        if key not in self._numbers:
             if is_general(letter, running):
-                self._letters[key] = None
+                self._numbers[key] = None
             elif is_running(letter):
-                self._letters[key] = letter
+                self._numbers[key] = letter
             else:
                 try:
-                    self._letters[key] = self.values.environment[letter]
+                    self._numbers[key] = self.values.environment[letter]
                 except KeyError:
                     problem = f"internal error, please report it: {plain(letter)} stands for nothing on its page"
                     raise ChainruleError(problem) from None
-        return self._letters[key]
+        return self._numbers[key]
 
 
 def has_no_value(name: Tree, values: Values) -> bool:
@@ -246,7 +255,7 @@ def letters_in(tree: Tree) -> Iterator[tuple[Tree, frozenset[str]]]:
     seen = set[tuple[int, frozenset[str]]]()
     while waiting:
         x, running = waiting.pop()
-        if (id(x), running) in seen:
+        if isinstance(x, Number) or (id(x), running) in seen:
             continue
         seen.add((id(x), running))
         if isinstance(x, Symbol):
@@ -264,9 +273,16 @@ def symbols_in(tree: Tree) -> Iterator[Symbol]:
 
 def is_running(tree: Tree) -> bool:
     """Whether it is an entry whose place is a letter."""
-    if isinstance(tree, Symbol):
-        return any([isinstance(i, str) for i in tree.at])
-    return any(is_running(symbol) for symbol in symbols_in(tree))
+    waiting, seen = [tree], set[int]()
+    while waiting:
+        x = waiting.pop()
+        if isinstance(x, Symbol):
+            if any([isinstance(i, str) for i in x.at]):
+                return True
+        elif id(x) not in seen:
+            seen.add(id(x))
+            waiting += parts(x)
+    return False
 
 
 def is_general(tree: Tree, running: frozenset[str]) -> bool:

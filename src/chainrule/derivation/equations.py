@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import isfinite
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -218,7 +219,7 @@ def left_by_rounding(result: float, size: float) -> int:
 
 def has_infinite(tree: Tree) -> bool:
     """Whether an infinite number is written in it, as in 5/∞."""
-    return any(isinstance(x, Number) and not np.isfinite(x.value) for x in all_parts(tree))
+    return any(isinstance(x, Number) and not isfinite(x.value) for x in all_parts(tree))
 
 
 def wrong(side: Tree, result: Any) -> ChainruleError:

@@ -515,8 +515,7 @@ def meanings_of(
     tape: Tape, rows: Sequence[Meaning], shown: Sequence[Block], digits: int, *, all_the_way: bool
 ) -> list[Block] | None:
     """A sentence on the letters of a page, and all the way on those that it has itself; None where that is too long."""
-    own = {symbol for node, symbol in tape.symbols.items() if id(node) in tape.labels}
-    own |= {x.sides[0] for x in shown if isinstance(x, Equation)}
+    own = tape.labelled | {x.sides[0] for x in shown if isinstance(x, Equation)}
     meanings: dict[Tree, Words] = {}
     waiting = [x.whole for x in foreign(shown)]
     ordered = sorted(rows, key=lambda row: "L" in [x.layer for x in symbols_in(row.symbol)])

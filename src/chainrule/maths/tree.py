@@ -481,17 +481,18 @@ class Values:
     def of(self, tree: Tree) -> Any:
         """What a tree comes to. O(parts that are new)."""
         found = self._found
-        if id(tree) not in found:
-            self._trees.append(tree)
-            waiting = [tree]
-            while waiting:
-                x = waiting[-1]
-                if id(x) not in found:
-                    if unknown := [part for part in of_numbers(x) if id(part) not in found]:
-                        waiting += unknown
-                        continue
-                    found[id(x)] = self._worked_out(x)
-                waiting.pop()
+        if id(tree) in found:
+            return found[id(tree)]
+        self._trees.append(tree)
+        waiting = [tree]
+        while waiting:
+            x = waiting[-1]
+            if id(x) not in found:
+                if unknown := [part for part in of_numbers(x) if id(part) not in found]:
+                    waiting += unknown
+                    continue
+                found[id(x)] = self._worked_out(x)
+            waiting.pop()
         return found[id(tree)]
 
     def array(self, tree: Tree) -> Any:
@@ -523,10 +524,25 @@ class Values:
                     found[id(x)] = np.reshape(together.of(x), tree.count)
                 case Number():
                     found[id(x)] = x.value
+                case Derivative() if (all_at_once := together.in_gradient(x)) is not None:
+                    found[id(x)] = np.broadcast_to(all_at_once, tree.count)
                 case _:
                     each = each or list(self.terms(tree))
                     found[id(x)] = np.reshape([at.of(x) for at in each], tree.count)
         return np.broadcast_to(found[id(tree.body)], tree.count)
+
+    def _entry_of(self, array: Any, symbol: Symbol) -> Any:
+        """What of an array stands at the place of a symbol; at several where a letter runs over them."""
+        at = [(self.running[i] if isinstance(i, str) else i) - 1 for i in symbol.at]
+        return np.asarray(array, dtype=float)[tuple(at)]
+
+    def in_gradient(self, tree: Derivative) -> Any:
+        """A derivative in an entry where that in the whole array has numbers; else None."""
+        above, below = tree.above, tree.below
+        if tree.held or not isinstance(below, Symbol) or not isinstance(above, Symbol) or above.at:
+            return None
+        whole: Any = self.environment.get(Derivative(above, below.whole))
+        return self._entry_of(whole, below) if below.at and np.ndim(whole) == len(below.at) else None
 
     def _worked_out(self, tree: Tree) -> Any:
         """What a tree comes to whose parts are known."""
@@ -539,8 +555,7 @@ class Values:
             case Symbol() if not tree.at:
                 return np.asarray(environment[tree], dtype=float)[()]
             case Symbol():
-                at = [(self.running[i] if isinstance(i, str) else i) - 1 for i in tree.at]
-                return np.asarray(environment[tree.whole], dtype=float)[tuple(at)]
+                return self._entry_of(environment[tree.whole], tree)
             case Derivative() | Change() | Unknown():
                 return np.asarray(environment[fixed(tree, self.running)], dtype=float)[()]
             case Matrix():
@@ -580,6 +595,8 @@ def parts(tree: Tree) -> tuple[Tree, ...]:
     match tree:
         case Applied():
             return tree.inputs
+        case Number() | Symbol():
+            return ()
         case Matrix():
             return tuple([x for row in tree.rows for x in row])
         case Sigma():

@@ -87,6 +87,12 @@ class Numbered:
     def steps_of(self, ids: Ids) -> Iterator[Step]:
         """The steps that some numbers belong to, each once, in order."""
         held = np.ravel(ids)
+        if not held.size:
+            return
+        low, high = np.searchsorted(self.first, [np.min(held), np.max(held)], "right") - 1
+        if low == high:  # of one step, as most are, or plain numbers
+            yield from self.program.steps[low : low + 1]
+            return
         starts = np.searchsorted(np.sort(held), self.first)
         yield from [self.program.steps[place] for place in np.flatnonzero(np.diff(starts)).tolist()]
 

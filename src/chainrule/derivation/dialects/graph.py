@@ -319,5 +319,5 @@ def intuition_of_sign(gradient: Any) -> str:
 def size(x: Any) -> float:
     """The largest entry's size; what is not a number counts as the largest."""
     if isinstance(x, float):
-        return float("inf") if np.isnan(x) else abs(float(x))
+        return float("inf") if x != x else abs(float(x))  # noqa: PLR0124
     return float(np.max(np.nan_to_num(np.abs(np.asarray(x, dtype=float)), nan=np.inf), initial=0.0))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property, partial
 from itertools import accumulate, compress
 from typing import Any, NamedTuple
 
@@ -136,7 +136,9 @@ class ScalarGraph:
         found = {last}
         for k in range(last, first, -1):
             if k in found:
-                found.update([e.source for e in self.arrivals[k] if e.source >= first])
+                for e in self.arrivals[k]:
+                    if e.source >= first:
+                        found.add(e.source)
         return found
 
     def derivatives(self, first: int, last: int) -> dict[int, float]:
@@ -154,15 +156,17 @@ class ScalarGraph:
         for k in derivatives:
             ways[k] = sum([ways.get(e.target, 0) for e in self.departures[k]]) if k != last else 1
 
-        @cache
-        def written(k: int) -> Number:
-            edges = [e for e in self.departures[k] if ways.get(e.target)]
-            if k == last or not edges or ways[k] > MOST_WRITTEN:
-                return numeral(derivatives[k], FULL)
-            made = Computed(derivatives[k], lambda: in_a_row("add", [self.shared(e, written(e.target)) for e in edges]))
-            return numeral(made, FULL)
+        return partial(self._written, derivatives, ways, last)
 
-        return written
+    def _written(self, derivatives: Mapping[int, float], ways: Mapping[int, int], last: int, k: int) -> Number:
+        edges = [e for e in self.departures[k] if ways.get(e.target)]
+        if k == last or not edges or ways[k] > MOST_WRITTEN:
+            return numeral(derivatives[k], FULL)
+
+        def made() -> Tree:
+            return in_a_row("add", [self.shared(e, self._written(derivatives, ways, last, e.target)) for e in edges])
+
+        return numeral(Computed(derivatives[k], made), FULL)
 
     def shared(self, edge: Edge, derivative: Tree) -> Tree:
         """What an edge makes of the derivative in its target, in numbers."""
@@ -185,7 +189,12 @@ class ScalarGraph:
         found: dict[int, float] = {last: 1.0}
         with Quiet():
             for k in range(last - 1, first - 1, -1):
-                found[k] = joined([self.carried(e, found[e.target]) for e in self.departures[k] if e.target in found])
+                shares: list[float] = []
+                for e in self.departures[k]:
+                    if e.target in found:
+                        share = e.slope * found[e.target]
+                        shares.append(share if e.slope else self.carried(e, found[e.target]))
+                found[k] = joined(shares)
         return found
 
     @property

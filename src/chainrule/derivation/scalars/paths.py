@@ -186,10 +186,10 @@ def run_again(tape: Tape, moved: dict[Node, Any]) -> None:
     """Run every operation that something moved enters, in the order of the forward."""
     with Quiet():
         for node in reversed(tape.path):
-            if node in moved or not any(x in moved for _, x in node.edges):
+            if node in moved or not any([x in moved for _, x in node.edges]):
                 continue
             if isinstance(node, Value):
-                numbers = [np.float64(moved.get(x, x.data) if isinstance(x, Value) else x) for x in node.inputs]
+                numbers = [moved[x] if x in moved else np.float64(x) for x in node.inputs]
             else:
                 numbers = tape.inputs(node)
                 for slot, x in node.edges:

@@ -45,7 +45,7 @@ class Slopes:
     """
 
     def __init__(self, graph: ScalarGraph, *, named_alone: bool = True) -> None:
-        self.graph = graph
+        self.entries = graph.entries
         graph.slopes = self
         self._depth = DEEPEST if named_alone else 0
         self.tape: Tape = graph.tape
@@ -61,12 +61,12 @@ class Slopes:
         return self._slopes[edge]
 
     def _agreed(self, edge: Edge) -> Any:
-        node, there = self.graph.entries[edge.target]
+        node, there = self.entries[edge.target]
         with Quiet():
             if isinstance(node.op, Pointwise):
                 found = self._partial(node, there, edge.slot)
             elif isinstance(node.op, Linear | Differential):
-                found = self.of_entry(node, edge.slot, self.graph.entries[edge.source].place, there)
+                found = self.of_entry(node, edge.slot, self.entries[edge.source].place, there)
             else:
                 found = None
             if found is None or not is_finite(found) or not self.agrees(found, edge.slope):

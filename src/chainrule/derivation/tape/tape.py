@@ -169,7 +169,7 @@ class Tape:
 
     def number_of(self, x: Node) -> Any:
         """The numbers of a node, or of data that a node uses, in float64."""
-        return self.numbers[x] if x in self.numbers else in_float64(x.data)
+        return number_of(self.numbers, x)
 
     def in_double(self, node: Node) -> Node:
         """A node, or its twin that was recorded in double precision."""
@@ -305,6 +305,12 @@ class Tape:
             if not isinstance(self.symbols[x], Symbol) and (written := as_made(x, self.symbols)) is not None:
                 self.symbols[x] = written
         self.__dict__.pop("node_of", None)
+        self.__dict__.pop("labelled", None)
+
+    @cached_property
+    def labelled(self) -> set[Tree]:
+        """The symbols of what the user, or the model, has given a name. O(nodes)."""
+        return {symbol for node, symbol in self.symbols.items() if id(node) in self.labels}
 
     @cached_property
     def node_of(self) -> dict[Tree, Node]:
@@ -396,13 +402,18 @@ class Tape:
         return [graph.gradients_of([output], [one], [x], record=False)[0] for x in twins]
 
 
+def number_of(numbers: Mapping[Node, Any], x: Node) -> Any:
+    return numbers[x] if x in numbers else in_float64(x.data)
+
+
 class Environment(Mapping[Tree, Any]):
     """What the symbols and gradients of a tape stand for, each looked up when it is asked for."""
 
     def __init__(self, tape: Tape) -> None:
         self._symbol = tape.symbols[tape.output]
         self._node_of = tape.node_of
-        self._number_of = tape.number_of
+        # The tape itself would go round, and 100,000 nodes would wait for the collector.
+        self._numbers = tape.numbers
         self._gradients = tape.gradients
         self._undefined = tape.undefined
 
@@ -412,7 +423,7 @@ class Environment(Mapping[Tree, Any]):
         if isinstance(key, Derivative) and not key.held and key.above == self._symbol:
             return self._gradients[self._node_of[key.below]]
         if isinstance(key, Symbol):
-            return self._number_of(self._node_of[key])
+            return number_of(self._numbers, self._node_of[key])
         raise KeyError(key)
 
     def __iter__(self) -> Iterator[Tree]:
