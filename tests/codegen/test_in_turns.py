@@ -31,13 +31,14 @@ def small(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 def with_small_caches(patch: pytest.MonkeyPatch) -> list[Any]:
     """The same until a patch is undone."""
     made: list[Any] = []
+    in_turn = in_turns.planned_in_turns
 
     def planned(planner: Any) -> Any:
-        plan = in_turns.planned_in_turns(planner)
+        plan = in_turn(planner)
         made.extend([plan] * (plan is not None))
         return plan
 
-    patch.setattr(native, "planned_in_turns", planned)
+    patch.setattr(in_turns, "planned_in_turns", planned)
     for module in (native, in_turns):
         patch.setattr(module, "NEAR_BYTES", -1)
     patch.setattr(in_turns, "SHARE_OF_SUMS", np.inf)

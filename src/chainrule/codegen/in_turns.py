@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from chainrule.codegen.axes import Axes, Axis, axes_of, is_in_turn
-from chainrule.core.instructions import FLOATS, WORKSPACE, Chain, Plan, Slot
+from chainrule.core.instructions import FLOATS, NEAR_BYTES, WORKSPACE, Chain, Plan, Slot
 from chainrule.core.operation import book
 from chainrule.core.operators import NO_SETTINGS
 from chainrule.core.place import Place
@@ -25,9 +25,6 @@ from chainrule.program.steps import replaced
 
 if TYPE_CHECKING:
     from chainrule.codegen.native import Planner
-
-NEAR_BYTES = 3 << 19
-"""What a plan may have in its workspace before its examples take turns; and what a turn may have."""
 
 SHARE_OF_WHOLE, SHARE_OF_SUMS = 0.5, 0.5
 """What is left at a time must be no more than so much of what was left before, and sums no more than so much of it."""

@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.codegen.in_turns import NEAR_BYTES, Within, planned_in_turns
 from chainrule.codegen.native_kernels import KERNELS, name_of
 from chainrule.codegen.primitive import lowered
 from chainrule.codegen.simplified import reached, simplified
 from chainrule.core.instructions import (
     FIRST_INPUT,
     FLOATS,
+    NEAR_BYTES,
     OPERATION,
     REGISTERS,
     TYPES,
@@ -35,6 +35,9 @@ from chainrule.core.place import Place, steps_of
 from chainrule.core.walk import finished_first
 from chainrule.program import Step, Trace
 from chainrule.program.steps import axes_along, steps_in
+
+if TYPE_CHECKING:
+    from chainrule.codegen.in_turns import Within
 
 try:
     machine: Any = import_module("chainrule.core._machine")
@@ -219,6 +222,8 @@ class Planner:
         """The program that the machine runs."""
         self.write()
         if self.plan.workspace.most > NEAR_BYTES:
+            from chainrule.codegen.in_turns import planned_in_turns  # small programs need none of it
+
             self.plan = planned_in_turns(self) or self.plan
         self.plan.check()
         plan = self.plan

@@ -13,7 +13,7 @@ import numpy as np
 
 from chainrule.core.operation import book
 from chainrule.errors import ChainruleError
-from chainrule.rules import image_kernels, multiplication, slides
+from chainrule.rules import multiplication, slides
 from chainrule.rules.linear import count
 
 
@@ -180,6 +180,8 @@ def planned(shape: Any, weights: Any, settings: dict[str, Any]) -> Any:
 
 def places_of_largest(x: Any, plan: Any) -> list[Any]:
     """For each entry of the window in turn, where it is the largest and none before it was."""
+    from chainrule.rules import image_kernels  # for images alone
+
     (_, steps, around, spread, fits) = plan
     edge = np.pad(np.zeros(x.shape), edges(around), constant_values=-np.inf)
     within = np.pad(np.ones((1, 1, *x.shape[2:]), bool), edges(around))

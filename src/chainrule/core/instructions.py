@@ -60,6 +60,8 @@ LANES, TAPE_BLOCK = 8, 256
 
 REGISTERS, MOST_SLOTS = 16, 64
 ALIGNED = 64
+NEAR_BYTES = 3 << 19
+"""What a plan may have in its workspace before its examples take turns; and what a turn may have."""
 TOGETHER_BYTES = 1 << 18
 """Of the planes that a convolution's weights meet at a time: they stay in the second cache."""
 

@@ -13,7 +13,8 @@ from typing import Any
 from chainrule.errors import DtypeError
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-
+STANDARD = os.path.dirname(os.__file__) + os.sep
+"""Where Python's own files lie."""
 INSTALLED = {"site-packages", "dist-packages"}
 """Folders of packages, wherever they are: a test runner's variables are many, and none is the user's."""
 DEPTH = 8
@@ -44,15 +45,7 @@ def is_users(frame: FrameType) -> bool:
 @cache
 def is_users_file(file: str) -> bool:
     """Whether a file is no library's: asked at every return of a traced function, so each file is looked at once."""
-    return not file.startswith((HERE, *standard_library(), "<frozen")) and INSTALLED.isdisjoint(file.split(os.sep))
-
-
-@cache
-def standard_library() -> tuple[str, ...]:
-    """Where Python's own files lie."""
-    import sysconfig  # slow to load, and only messages and names ask
-
-    return tuple({sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib")})
+    return not file.startswith((HERE, STANDARD, "<frozen")) and INSTALLED.isdisjoint(file.split(os.sep))
 
 
 def users_line() -> str:

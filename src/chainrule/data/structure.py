@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.core.tensor import Tensor
 from chainrule.errors import DtypeError
 
-Array = NDArray[Any]
+Array = np.ndarray[Any, Any]
 
 
 def structured(held: Any, leaf: Callable[[Any, str], Array], name: str, examples: int | None = None) -> Any:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from operator import index
-from typing import Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.core.operation import as_array, takes_over
 from chainrule.core.tensor import Tensor
@@ -16,6 +15,9 @@ from chainrule.rules import linear, pointwise
 from chainrule.rules.composed import log_softmax
 from chainrule.rules.fused import binary_cross_entropy, cross_entropy, squared_error
 from chainrule.rules.pointwise import clip, less_equal, log, relu, softplus, square, where
+
+if TYPE_CHECKING:  # slow to load
+    from numpy.typing import NDArray
 
 CONVENTIONS = ("mean", "sum", "half_sum")
 REDUCTIONS = ("mean", "sum", "none")

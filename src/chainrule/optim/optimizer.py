@@ -10,14 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.core.graph import let_go_of_stale
 from chainrule.core.state import quietly
 from chainrule.core.tensor import Tensor
 from chainrule.errors import ChainruleError, DtypeError, GraphError, ShapeError
 
-Array = NDArray[Any]
+Array = np.ndarray[Any, Any]
 Memory = dict[str, Any]
 Settings = dict[str, Any]
 Params = Iterable[Tensor] | Iterable[Mapping[str, Any]]

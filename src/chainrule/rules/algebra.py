@@ -9,7 +9,7 @@ import numpy as np
 from chainrule.core import Value, dot_all
 from chainrule.core.operation import composed
 from chainrule.errors import ShapeError
-from chainrule.rules import linear, matrix, pointwise
+from chainrule.rules import linear, pointwise
 from chainrule.rules.composed import gathered, named, shape_of
 from chainrule.rules.linear import broadcast_to, reshape, transpose
 
@@ -96,6 +96,8 @@ def solve(a: Any, b: Any) -> Any:
     >>> cr.solve(np.array([[2.0, 0.0], [0.0, 4.0]]), np.array([2.0, 2.0]))
     array([1. , 0.5])
     """
+    from chainrule.rules import matrix  # not for those who only multiply
+
     a, b = gathered(a), gathered(b)
     rows, right = shape_of(a), shape_of(b)
     if len(rows) < 2 or rows[-1] != rows[-2]:
@@ -126,5 +128,7 @@ def slogdet(x: Any) -> SignAndLogarithm:
     >>> float(sign), round(float(logarithm), 4)
     (-1.0, 1.7918)
     """
+    from chainrule.rules import matrix
+
     x = gathered(x)
     return SignAndLogarithm(matrix.sign_of_det(x), matrix.logabsdet(x))

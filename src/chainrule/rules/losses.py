@@ -9,8 +9,7 @@ from chainrule.errors import DtypeError, ShapeError
 from chainrule.rules import fused
 from chainrule.rules.composed import gathered, log_softmax, shape_of
 from chainrule.rules.linear import index, reshape
-from chainrule.rules.order import Places
-from chainrule.rules.sorting import whole_numbers
+from chainrule.rules.order import Places, whole_numbers
 
 
 @composed

@@ -14,11 +14,22 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.flat import flat
-from chainrule.core.operation import linear
+from chainrule.core.operation import is_node, linear
 from chainrule.rules import kernels
+from chainrule.rules.composed import array_of
 
 Places = Any
 """Whole numbers, which a formula cannot hold: its numbers are doubles."""
+
+
+def whole_numbers(indices: Places) -> Any:
+    """Places as plain whole numbers."""
+    places = np.asarray(array_of(indices) if is_node(indices) else indices)
+    if not places.size and places.dtype.kind == "f":
+        return places.astype(int)
+    if places.dtype.kind not in "iu":
+        raise IndexError(f"places are whole numbers, and these are {places.dtype}")
+    return places
 
 
 def places(x):

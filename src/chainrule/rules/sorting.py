@@ -13,7 +13,7 @@ from chainrule.rules import linear, logic, order, pointwise
 from chainrule.rules.arrange import along, an_axis, moveaxis, ravel, some_axes
 from chainrule.rules.composed import alike, array_of, gathered, shape_of
 from chainrule.rules.linear import index, reshape
-from chainrule.rules.order import Places
+from chainrule.rules.order import Places, whole_numbers
 
 Axis = int | tuple[int, ...] | None
 
@@ -331,16 +331,6 @@ def unique(
         part for part, asked in ((first, return_index), (inverse, return_inverse), (counts, return_counts)) if asked
     ]
     return (found, *more) if more else found
-
-
-def whole_numbers(indices: Places) -> Any:
-    """Places as plain whole numbers."""
-    places = np.asarray(array_of(indices) if is_node(indices) else indices)
-    if not places.size and places.dtype.kind == "f":
-        return places.astype(int)
-    if places.dtype.kind not in "iu":
-        raise IndexError(f"places are whole numbers, and these are {places.dtype}")
-    return places
 
 
 def merged(x: Any, axis: Axis) -> Any:

@@ -9,10 +9,9 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from inspect import signature
 from itertools import islice
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.core.graph import DIFFERENTIABLE, from_array
 from chainrule.core.operation import as_array
@@ -21,6 +20,9 @@ from chainrule.data.loader import DataLoader, checked_batch_size, order_of
 from chainrule.data.structure import leaves, lengths, mapped, shapes, structured
 from chainrule.errors import ChainruleError, DtypeError, ShapeError
 from chainrule.nn.module import NUMBERED, Module, refuse_texts
+
+if TYPE_CHECKING:  # slow to load
+    from numpy.typing import NDArray
 
 ENCODED = "make a column of numbers for each category, or read the table with cr.data.read_table"
 

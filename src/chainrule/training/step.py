@@ -16,7 +16,6 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.codegen.compiled import operations, refuse_if_different
 from chainrule.codegen.laws import LAWS
@@ -42,7 +41,7 @@ from chainrule.training.step_cache import likeness, step_cache
 from chainrule.training.step_program import Draw, Example, MadeOf, draws_of, example_of
 from chainrule.training.step_state import State, are_the_same, attributes_of, memory_key, settings_of
 
-Array = NDArray[Any]
+Array = np.ndarray[Any, Any]
 
 
 class Outcome(NamedTuple):

@@ -12,7 +12,6 @@ from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.core.state import no_grad
 from chainrule.core.traced import watched_refusals
@@ -34,7 +33,7 @@ from chainrule.training.generators import generators_of
 from chainrule.training.step_state import State, are_the_same, attributes_of, settings_with
 from chainrule.transforms import value_and_grad
 
-Array = NDArray[Any]
+Array = np.ndarray[Any, Any]
 
 
 class Unready(GraphError):

@@ -9,14 +9,13 @@ from collections.abc import Collection, Hashable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.core.tensor import Tensor
 from chainrule.errors import GraphError
 from chainrule.nn.module import Module
 from chainrule.optim.optimizer import Memory, Optimizer, Settings
 
-Array = NDArray[Any]
+Array = np.ndarray[Any, Any]
 NO_SETTINGS_OF_A_STEP = ("params", "initial_lr")
 
 
