@@ -424,7 +424,7 @@ def is_kink(step: Step, slot: int, at: float) -> bool:
     if any([isinstance(x, Step) for x in inputs]):
         return False
     with Quiet():
-        return bool(np.any(kinked(step.op, slot, inputs, step.settings)[0]))
+        return bool(np.any(kinked(step.op, (slot,), inputs, step.settings)[0]))
 
 
 def watched(subject: Subject) -> list[tuple[int, bool]]:
