@@ -38,6 +38,8 @@ def test_a_saved_network(typed, folder, tmp_path):
     assert done.code == 0, done.err
     assert "net[0]" in out.read_text("utf-8")
     assert "grad –" not in out.read_text("utf-8")
+    assert typed("draw", model, "flowers.csv", "--out", out).code == 0
+    assert "90×4" in out.read_text("utf-8")
     assert typed("draw", model, "--out", model).code != 0
     assert typed("draw", model, "a=2").code == 2
 

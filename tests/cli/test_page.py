@@ -1,10 +1,12 @@
-"""`chainrule page`: a formula, a network on an example, the gallery; what is wrong is said in a line."""
+"""`chainrule page`: a formula, a network on data or an example, the gallery; what is wrong is said in a line."""
 
 import os
 
 import pytest
 
-from chainrule.livepage import payload
+import chainrule as cr
+from chainrule.livepage import page, payload
+from chainrule.livepage.page import Page
 
 pytest.importorskip("fast_sugiyama", reason="pictures are laid out by fast-sugiyama: pip install '.[draw]'")
 
@@ -30,7 +32,21 @@ def test_a_saved_network(typed, folder, tmp_path, monkeypatch):
     done = typed("page", model, "--example", "flowers.csv:3", "--out", out)
     assert done.code == 0, done.err
     assert "flowers, on flowers.csv:3" in out.read_text("utf-8")
+    made: list[Page] = []
+    monkeypatch.setattr(page.Page, "save", lambda self, path: made.append(self))
+    done = typed("page", model, "flowers.csv", "--out", out)
+    assert done.code == 0, done.err
+    (subject,) = made[0].subjects
+    assert (subject.title, subject.rows) == ("flowers, on flowers.csv", 90)
+    assert "Of species, 0 is iris, 1 is rose, 2 is tulip." in subject.note
+    trained = cr.load_model(model)
+    table = trained.read("flowers.csv", dtype=float)
+    assert subject.output.item() == pytest.approx(trained.recorded(table, None)[0].item(), rel=1e-12)
+    losses = [trained.recorded(table, place)[0].item() for place in range(90)]
+    assert subject.output.item() == pytest.approx(sum(losses) / 90, rel=1e-12)
     assert "--example DATA:ROW" in typed("page", model, "--out", out).err
+    assert "choose one" in typed("page", model, "flowers.csv", "--example", "flowers.csv:3", "--out", out).err
+    assert "--data names numbers" in typed("page", model, "flowers.csv", "--data", "x", "--out", out).err
     assert typed("page", model, "w=2", "--out", out).code == 2
 
 

@@ -53,6 +53,14 @@ Values = Annotated[
     list[str] | None, typer.Argument(metavar="[NAME=VALUE]...", help="A value for every name, as x=2 or W=@file.npy.")
 ]
 
+ValuesOrData = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[NAME=VALUE... | DATA]",
+        help="A value for every name of an expression, as x=2 or W=@file.npy; the rows that a network is shown on.",
+    ),
+]
+
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 """What a wrong use of a command raises, in whichever library typer takes it from."""
 
@@ -264,7 +272,7 @@ app.command("check-engine", cls=Command)(verifying.check_engine)
 def draw(
     context: typer.Context,
     what: FormulaOrModel,
-    given: Values = None,
+    given: ValuesOrData = None,
     example: Annotated[str, typer.Option(metavar="DATA:ROW", help="Of a network: the row whose loss is drawn.")] = "",
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write to this file: .svg, .png, .html or .txt.")
@@ -299,9 +307,9 @@ def draw(
     of_network = is_model(what, given or [], example)
     if out is not None:
         check_suffix(out)
-        refuse_overwriting(out, [what] if of_network else files_of(given or []))
+        refuse_overwriting(out, [what, *(given or [])] if of_network else files_of(given or []))
     if of_network:
-        picture = of_model(Path(what), example, backward=not forward, **how)
+        picture = of_model(Path(what), *(given or [""]), example, backward=not forward, **how)
     else:
         picture = of_formula(what, given or [], backward=not forward, **how)
     if out is not None:
@@ -318,7 +326,7 @@ def page(
         str | None,
         typer.Argument(metavar="[EXPRESSION | MODEL]", help="Lines of a problem, or a saved network. [a gallery]"),
     ] = None,
-    given: Values = None,
+    given: ValuesOrData = None,
     example: Annotated[str, typer.Option(metavar="DATA:ROW", help="Of a network: the row whose loss is shown.")] = "",
     out: Annotated[Path, typer.Option("--out", "-o", help="Write to this file: .html.")] = Path("page.html"),
     data: Annotated[str, typer.Option(help="Names that training leaves alone, as x,y. [those like x, x1, y]")] = "",
@@ -337,13 +345,15 @@ def page(
 
     check_suffix(out)
     of_network = is_model(what or "", given or [], example)
-    refuse_overwriting(out, [what] if what and of_network else files_of(given or []))
+    refuse_overwriting(out, [what, *(given or [])] if what and of_network else files_of(given or []))
+    if of_network and data:
+        raise typer.BadParameter("--data names numbers of a formula, and this is a network: leave it out")
     if not rate > 0:
         raise typer.BadParameter(f"--rate is above 0, not {rate}")
     if what is None:
         made = page_of()
     elif of_network:
-        made = of_model(Path(what), example, rate)
+        made = of_model(Path(what), *(given or [""]), example, rate)
     else:
         made = of_formula(what, given or [], names_in(data), rate)
     made.save(out)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from chainrule.cli.explain_model import recorded_loss
+from chainrule.cli.explain_model import known_examples, recorded_loss
 from chainrule.derivation.typed.formula import read_formula
 from chainrule.pictures.draw import draw
 from chainrule.pictures.picture import Picture
@@ -33,12 +33,15 @@ def of_formula(text: str, given: Sequence[str], *, backward: bool, **how: Any) -
     return draw(result, **how)
 
 
-def of_model(path: Path, example: str, *, backward: bool, **how: Any) -> Picture:
-    """The graph of a network on one example, with the loss and its backward pass; without one, of the network alone."""
+def of_model(path: Path, data: str, example: str, *, backward: bool, **how: Any) -> Picture:
+    """The graph of a network on data or one example, with the loss and its backward pass; without, of it alone."""
     model = load_model(path)
-    if not example:
+    if data:
+        loss, _ = model.recorded(known_examples(data, model).table, None)
+    elif example:
+        loss, _ = recorded_loss(model, example)
+    else:
         return draw(model.exact(), np.zeros((1, model.sizes[0])), **how)
-    loss, _ = recorded_loss(model, example)
     if backward and not how.get("mistake"):
         loss.backward()
     return draw(loss, **how)

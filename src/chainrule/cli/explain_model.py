@@ -45,13 +45,19 @@ def found_example(model: Model, example: str, *, targets: bool = True) -> tuple[
     data, colon, number = example.rpartition(":")
     if not colon or not data or not number.isdecimal():
         raise FormulaError(f"--example takes DATA:ROW, as flowers.csv:3 or digits:1, not {example!r}")
-    examples = examples_of(data, model, whole=True, dtype=np.float64, targets=targets)
+    examples = known_examples(data, model, targets=targets)
     place = np.flatnonzero(examples.table.rows == int(number))
-    if targets and examples.table.y is None:
-        _ = examples.targets
     if not len(place):
         raise DataError(missing_row(data, int(number), examples))
     return examples, int(place[0])
+
+
+def known_examples(data: str, model: Model, *, targets: bool = True) -> Examples:
+    """All rows of data in float64; `DataError` where `targets` are asked for and the data have none."""
+    examples = examples_of(data, model, whole=True, dtype=np.float64, targets=targets)
+    if targets and examples.table.y is None:
+        _ = examples.targets
+    return examples
 
 
 def missing_row(data: str, number: int, examples: Examples) -> str:

@@ -78,7 +78,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         'page "h = w1*x; yhat = w2*h; L = 0.5*(yhat - y)**2" x=2 w1=2 w2=0.5 y=20 --out page.html',
         "page --out gallery.html",
         "train examples/flowers.csv --target species",
-        "page flowers.safetensors --example examples/flowers.csv:3 --out net.html",
+        "page flowers.safetensors examples/flowers.csv --out net.html",
     ),
     "plot": (
         'plot tangent "x**3 - 3*x" x=2',

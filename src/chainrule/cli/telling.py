@@ -114,10 +114,13 @@ def names_in(text: str) -> list[str]:
 
 
 def is_model(what: str, given: Sequence[str], example: str) -> bool:
-    """Whether a network is named and no formula; a network takes no values, and a formula no example."""
+    """Whether a network is named and no formula; it takes data or one example, and a formula takes values."""
     found = what.endswith(SUFFIX) or Path(what).is_file()
-    if found and given:
-        raise typer.BadParameter(f"values belong to a formula, and {what} is a network: leave {given[0]} out")
+    values = [word for word in given if "=" in word]
+    if found and values:
+        raise typer.BadParameter(f"values belong to a formula, and {what} is a network: leave {values[0]} out")
+    if found and len(given) + bool(example) > 1:
+        raise typer.BadParameter("a network is shown on DATA, or on one row of it by --example DATA:ROW: choose one")
     if example and not found:
         raise typer.BadParameter("--example belongs to a network, and this is none: leave it out")
     return found

@@ -15,6 +15,8 @@ from chainrule.nn.losses import bounded_log
 from chainrule.rules.composed import log_softmax
 from chainrule.rules.pointwise import softplus
 
+MOST_DATA = 1_000_000
+"""Numbers of data that a page holds; of more the file would be too large to be opened."""
 SPARE = 40
 """Points that may be added to those that are given."""
 MOST_CLASSES = 6
@@ -32,6 +34,11 @@ def network_subject(net: Any, x: Any, y: Any, *, loss: Any = None, **told: Any) 
     told = {"rows": len(x), **told}
     if x.ndim < 2 or not len(x) or len(x) != len(y):
         raise ShapeError(f"a network takes rows of features and as many targets, not {x.shape} and {y.shape}")
+    if x.size > MOST_DATA:
+        raise ShapeError(
+            f"a page holds its data, and {len(x):,} rows of {x.size // len(x):,} numbers are too many: give it "
+            f"{MOST_DATA // (x.size // len(x)):,} rows at most"
+        )
     if loss is None:
         several = y.dtype.kind in "iu" and y.ndim == 1 and net(x[:1]).shape[-1] > 1
         loss = CrossEntropyLoss() if several else MSELoss()

@@ -94,13 +94,14 @@ def page(
     data: Sequence[str] = (),
     rate: float = 0.01,
     title: str = "",
+    note: str = "",
 ) -> Page:
     """One page of HTML in which every number of a computation can be moved, and all else follows.
 
     `problem` is a text of assignments with `values` for its names, a recorded Value or Tensor that is one number, or a
     network with rows of features `x` and targets `y`; its `loss` is then averaged over the rows. Without a problem the
     page has a gallery of examples. `data` are names that training leaves alone (without any, those like x, x1 and y),
-    and `rate` is that of the first step.
+    and `rate` is that of the first step; `title` and `note` stand above it all.
 
     What the page computes is the JavaScript that `compile` prints from the program. Raises DtypeError for what is no
     problem, GraphError for a result that is no single number, and FormulaError for a text that cannot be read. O(steps)
@@ -113,7 +114,7 @@ def page(
     """
     if problem is None:
         return Page(tuple([make() for make in GALLERY]))
-    told = {"data": tuple(data), "rate": rate, "title": title}
+    told = {"data": tuple(data), "rate": rate, "title": title, "note": note}
     if x is not None:
         return Page((network_subject(problem, x, y, loss=loss, **told),))
     return Page((subject_of(problem, values, **told),))

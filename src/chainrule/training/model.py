@@ -133,8 +133,10 @@ class Model:
         """What is lost when a column is shuffled between the rows, for each: `permutation_importance`."""
         return permutation_importance(self.net, self.read(data))
 
-    def recorded(self, table: Examples, place: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
+    def recorded(self, table: Examples, place: int | None = 0) -> tuple[Tensor, dict[str, Tensor]]:
         r"""The loss of one row of a table, recorded in float64, and the weights by name, each as a program calls it.
+
+        Without a `place` it is the loss of all rows.
 
         >>> import chainrule as cr
         >>> from pathlib import Path
@@ -148,9 +150,10 @@ class Model:
         """
         if table.y is None:
             raise DataError(f"there are no targets: add the column {self.columns.target.name!r} to the table")
-        net, right = self.exact(), table.y[place : place + 1]
+        rows = slice(place, None if place is None else place + 1)
+        net, right = self.exact(), table.y[rows]
         weights = named_weights(net)
-        taken = Tensor(table.x[place : place + 1], dtype=float, label="x")
+        taken = Tensor(table.x[rows], dtype=float, label="x")
         loss: Tensor = loss_of(self.columns.task == "classification")(net(taken), right)
         loss.label = "L"
         return loss, weights
