@@ -10,7 +10,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn
-from chainrule.errors import DtypeError, FormatError, GraphError, MissingExtra
+from chainrule.errors import ChainruleError, DtypeError, FormatError, GraphError, MissingExtra
 from chainrule.pictures.sketch import Look
 from chainrule.pictures.summary import MOST
 
@@ -355,3 +355,28 @@ def test_two_graphs_in_a_terminal_stand_side_by_side_where_they_fit():
     narrow = picture.text(width=60).split("\n")
     assert "Right" in narrow
     assert all([len(line) <= 60 for line in narrow])
+
+
+def test_what_cannot_be_drawn_or_opened_is_said():
+    net, a = nn.Sequential(nn.Linear(2, 2, rng=0), nn.Tanh()), cr.Value(2.0, label="a")
+    for draw, told in (
+        (lambda: cr.draw(net), r"does not run \(missing a required argument: 'x'\): give its inputs"),
+        (
+            lambda: cr.draw(net, [[1.0, 2.0]], open=["net[7]"]),
+            r"no module 'net\[7\]' to open; it has net\[0\], net\[1\]",
+        ),
+        (lambda: cr.draw(net, [[1.0, 2.0]], open=3), "no module 3"),
+        (lambda: cr.draw(a * a, open="net"), "it has none"),
+    ):
+        with pytest.raises(ChainruleError, match=told):
+            draw()
+
+
+def test_a_note_counts_boxes_and_speaks_of_numbers_on_arrows_where_there_are_any():
+    net = nn.Sequential(nn.Linear(2, 2, rng=0), nn.Tanh())
+    assert "5 nodes in 3 boxes." in cr.draw(net, [[1.0, 2.0]], open=False).sketch.notes
+    s = v = cr.Value(1.0, label="v")
+    for _ in range(200):
+        s = s * 0.999 + v
+    notes = cr.draw(s).sketch.notes
+    assert any([note.endswith("an arrow between several has the number of its edges.") for note in notes])

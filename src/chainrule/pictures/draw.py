@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
+from inspect import signature
 from typing import Any, cast
 
 from chainrule.core import Value
@@ -38,6 +39,8 @@ DENSE = 2
 MOST_TOLD = 3
 """Places where numbers stop being finite that are named."""
 Node = Any
+MOST_NAMED = 12
+"""Names that an error lists."""
 
 
 def draw(
@@ -87,6 +90,10 @@ def draw(
     if callable(getattr(x, "named_modules", None)):
         name = find_labels([x]).get(id(x), "net")
         title = title or f"The graph of {name}"
+        try:
+            signature(x.forward).bind(*inputs)
+        except TypeError as error:
+            raise DtypeError(f"{name} does not run ({error}): give its inputs, as cr.draw(net, x)") from None
         with watched(x, name) as calls:
             x = nodes_in(x(*inputs))
         labels = calls.labels
@@ -142,7 +149,7 @@ def blocks_of(live: Live, owner: Mapping[Step, Path], open_: Any) -> tuple[summa
     """
     depth = max(map(len, owner.values()), default=0)
     if open_ is not None:
-        opened = () if isinstance(open_, bool) else (open_,) if isinstance(open_, str) else tuple(open_)
+        opened = modules_to_open(open_, {name for path in owner.values() for name in path})
         shut = owner if open_ is True else summary.shut_but(owner, opened)
         return summary.in_modules(live, shut, None if open_ is True else opened), shut
     if len(live.steps) - len(owner) <= summary.MOST:
@@ -159,6 +166,20 @@ def blocks_of(live: Live, owner: Mapping[Step, Path], open_: Any) -> tuple[summa
     return summary.in_bands(live), {}
 
 
+def modules_to_open(asked: Any, there: set[str]) -> tuple[str, ...]:
+    """The names of the modules that are asked for one by one."""
+    if isinstance(asked, bool):
+        return ()
+    names: tuple[Any, ...] = (asked,)
+    if isinstance(asked, Iterable) and not isinstance(asked, str):
+        names = tuple(cast("Iterable[Any]", asked))
+    for name in names:
+        if name not in there:
+            some = f"it has {', '.join(sorted(there)[:MOST_NAMED])}" if there else "it has none"
+            raise GraphError(f"the graph has no module {name!r} to open; {some}")
+    return names
+
+
 def lit_steps(live: Live, wrt: Any) -> set[Step] | None:
     """The steps on the paths from a node to the results; None where none was asked for."""
     if wrt is None:
@@ -167,7 +188,9 @@ def lit_steps(live: Live, wrt: Any) -> set[Step] | None:
         found = [step for step, node in live.pairs() if live.labels.get(id(node)) == wrt]
         if not found:
             there = [name for step in live.steps if (name := live.labels.get(id(live.node(step))))]
-            raise GraphError(f"the graph has nothing named {wrt!r}; it has {', '.join(there[:12]) or 'no names'}")
+            raise GraphError(
+                f"the graph has nothing named {wrt!r}; it has {', '.join(there[:MOST_NAMED]) or 'no names'}"
+            )
     else:
         while isinstance(wrt, Tensor) and wrt not in live.lifted.step and wrt.op is not None and wrt.op.name == "index":
             wrt = wrt.inputs[0]
@@ -295,10 +318,9 @@ def bundle(live: Live, ends: Ends, edges: Sequence[tuple[Step, int, Step]], lit:
     slots = {(step, slot) for step, slot, _ in edges}
     sizes = [size(share) for step in moving for slot, share in live.shares(step).items() if (step, slot) in slots]
     on = lit is not None and any([step in lit and x in lit for step, _, x in edges])
-    count = f"{len(edges):,} edges" if len(edges) > 1 else ""
-    return Arrow(
-        *ends, count, size(sizes) if sizes else None, data=not moving, lit=on, faint=lit is not None and not on
-    )
+    count, carries = f"{len(edges):,} edges" if len(edges) > 1 else "", size(sizes) if sizes else None
+    faint = lit is not None and not on
+    return Arrow(*ends, count, carries, data=not moving, lit=on, faint=faint, edges=len(edges))
 
 
 def frames_of(blocks: summary.Blocks, owner: Mapping[Step, Path], calls: Calls | None) -> tuple[Frame, ...]:
@@ -334,9 +356,8 @@ def notes_of(live: Live, boxes: Sequence[Box], arrows: Sequence[Arrow], thinned:
     notes = list(live.notes)
     dashes = "" if notes or all([box.grad != NONE for box in boxes]) else "A dash: no backward pass has been here."
     if len(boxes) < len(live.steps):
-        notes.append(
-            f"{len(live.steps):,} nodes in {len(boxes):,} boxes; an arrow between several has the number of its edges."
-        )
+        counted = "; an arrow between several has the number of its edges" * any([arrow.edges > 1 for arrow in arrows])
+        notes.append(f"{len(live.steps):,} nodes in {len(boxes):,} box{'es' * (len(boxes) > 1)}{counted}.")
     if thinned:
         notes.append("Of many arrows those with the most edges are drawn; a box says how many come from others.")
     notes += [note for note in (legend(arrows), dashes) if note]

@@ -12,6 +12,7 @@ from chainrule.pictures.ink import Drawing, drawn, stacked
 from chainrule.pictures.layout import AUTO as LEADS
 from chainrule.pictures.sketch import Sketch
 from chainrule.pictures.svg import AUTO
+from chainrule.webpage import webpage
 
 SUFFIXES = (".svg", ".png", ".txt", ".html")
 CHOICES = (AUTO, "light", "dark")
@@ -60,10 +61,10 @@ class Picture:
             write_whole(path, self.png(theme=theme or "light", scale=scale), error=FormatError)
         elif suffix == ".txt":
             write_whole(path, self.text() + "\n", error=FormatError)
+        elif suffix == ".html":
+            write_whole(path, webpage(self.sketch.title, "", self._repr_html_(theme or AUTO)), error=FormatError)
         else:
-            drawn = self.svg(theme=theme or AUTO)
-            page = f'<!doctype html>\n<meta charset="utf-8">\n{self._repr_html_(theme or AUTO)}\n'
-            write_whole(path, page if suffix == ".html" else drawn, error=FormatError)
+            write_whole(path, self.svg(theme=theme or AUTO), error=FormatError)
 
     def _repr_html_(self, theme: str = AUTO) -> str:
         """What a notebook shows: the picture in its own size, which scrolls where there is less room."""

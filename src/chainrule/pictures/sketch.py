@@ -60,6 +60,8 @@ class Arrow:
     """Whether no gradient passes, since its source is data."""
     lit: bool = False
     faint: bool = False
+    edges: int = 1
+    """How many of the graph's it stands for."""
 
 
 @dataclass(frozen=True, slots=True)
