@@ -140,6 +140,13 @@ def test_a_walk_with_the_keyboard_alone(opened, simple):
         press("u")
         press("u")
         assert tab.evaluate("chainrule.values()") == before
+        for choices in ("dialects", "mistakes"):
+            for text in tab.locator(f"#{choices} button").all_inner_texts():
+                tab.locator(f"#{choices} button", has_text=text).focus()
+                press("Enter")
+                settled(tab)
+                kept = tab.evaluate("[document.activeElement.textContent, document.activeElement.ariaPressed]")
+                assert kept == [text, "true"], "the keyboard lost its place"
         seen = set()
         for _ in range(120):
             press("Tab")

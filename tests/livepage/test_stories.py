@@ -316,6 +316,16 @@ def test_on_a_kink_it_is_said_and_what_was_told_there_is_not_taken_for_now(opene
         assert "numbers are those of now" in tab.locator("#story-note").inner_text()
 
 
+def test_a_story_whose_numbers_do_not_follow_says_that_and_speaks_of_no_kink(opened, gallery):
+    with opened(gallery) as tab:
+        tab.evaluate("(n) => chainrule.open(n)", [one.title for one in gallery.subjects].index("Two moons, 2-16-8-1"))
+        tab.get_by_role("button", name="Jacobians").click()
+        tab.evaluate("chainrule.train(1); chainrule.draw()")
+        note = tab.locator("#story-note").inner_text()
+        assert "numbers do not follow" in note
+        assert "kink" not in note
+
+
 def test_words_follow_the_sign_of_the_gradient(opened, bent):
     with opened(bent) as tab:
         tab.evaluate("(n) => chainrule.open(n)", 2 * FEW.index("relu"))

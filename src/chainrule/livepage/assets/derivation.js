@@ -1,6 +1,6 @@
 // The derivation in five dialects: its numbers are those of now, and its factors light the edges they stand for.
 
-import { make, options, write } from "chainrule/dom";
+import { choices, make, options, write } from "chainrule/dom";
 import { format, offsetOf, pick, sizeOf } from "chainrule/numbers";
 
 const NAMES = { graph: "node by node", chain: "chain", paths: "paths", delta: "errors δ", jacobian: "Jacobians" };
@@ -25,13 +25,11 @@ export function derivationPanel(app) {
     options(asked, names.map((n) => [n, app.data.steps.find((step) => step.name === n)?.shown ?? n]), chosen);
     const told = stories.filter(([of]) => of === chosen);
     const dialect = told.some(([, d]) => d === app.dialect) ? app.dialect : told.some(([, d]) => d === "chain") ? "chain" : told[0]?.[1];
-    tabs.replaceChildren(...told.map(([, d]) => make("button", {
-      type: "button", "aria-pressed": String(d === dialect), onclick: () => {
-        app.dialect = d;
-        build();
-        app.render();
-      },
-    }, NAMES[d])));
+    choices(tabs, told.map(([, d]) => [d, NAMES[d]]), dialect, (d) => {
+      app.dialect = d;
+      build();
+      app.render();
+    });
     asked.parentElement.hidden = !names.length;
     tellings = told.find(([, d]) => d === dialect)?.[2] ?? [];
     shown = seen = null;
@@ -91,16 +89,17 @@ export function derivationPanel(app) {
       write(element, element.dataset.words === undefined ? amongOthers(element, x) : scale[x > 0 ? 2 : x < 0 ? 0 : 1]);
     });
     holder.classList.toggle("past", moved && !isLive);
-    write(note, saidOf(moved, isLive, still));
+    const isCrossed = !telling && tellings.every(([of]) => of !== null);
+    write(note, saidOf(moved, isLive, still, isCrossed));
   }
 
-  function saidOf(moved, isLive, still) {
+  function saidOf(moved, isLive, still, isCrossed) {
     // On one side of the kinks alone is told what has no pattern for another.
     const oneSided = tellings.length === 1 && tellings[0][2].length > 0 && app.data.watched.some(([, sharp]) => sharp) && !/\[/.test(tellings[0][0] ?? "");
     const past = moved && !isLive;
     return [
       isLive ? (moved ? "The numbers are those of now; words and the order of rows are not worked out again." : "") : `Told with the numbers of the start${moved ? ", which have moved" : ""}.`,
-      past ? app.saidOfOdd || "A kink was crossed, or a slope became 0 or ceased to be: what follows does not hold for the numbers of now." : "",
+      past ? app.saidOfOdd || `${isCrossed ? "A kink was crossed, or a slope became 0 or ceased to be" : "Here numbers do not follow"}: what is told does not hold for those of now.` : "",
       isLive && still ? "Dotted numbers are those of the start." : "",
       oneSided && !past ? "It is told for this side of the kinks alone." : "",
     ].filter(Boolean).join(" ");

@@ -38,6 +38,18 @@ export function options(select, list, chosen) {
   select.value = String(chosen);
 }
 
+/** Buttons of which one is pressed; they stay while there are the same to choose from, and so does a keyboard's place. */
+export function choices(holder, list, chosen, choose) {
+  const there = [...holder.children].map((button) => button.textContent);
+  if (there.length !== list.length || list.some(([, text], n) => text !== there[n])) {
+    holder.replaceChildren(...list.map(([, text]) => make("button", { type: "button" }, text)));
+  }
+  for (const [n, [value]] of list.entries()) {
+    holder.children[n].setAttribute("aria-pressed", String(value === chosen));
+    holder.children[n].onclick = () => choose(value);
+  }
+}
+
 /**
  * A field that holds a number: drag it sideways, type, or use the arrow keys.
  * `get` gives the number, `set` takes a new one.

@@ -1,6 +1,6 @@
 // The log of accumulations, and the switches that make a backward pass go wrong.
 
-import { make, options, write } from "chainrule/dom";
+import { choices, make, options, write } from "chainrule/dom";
 import { nothing } from "chainrule/model";
 import { differs, finite, format } from "chainrule/numbers";
 
@@ -16,9 +16,7 @@ export function logPanel(app) {
   function switches() {
     const passes = app.data.passes ?? [];
     const own = app.model.pass?.kind;
-    kinds.replaceChildren(...[...new Set(passes.map((pass) => pass.kind))].map((kind) => make("button", {
-      type: "button", "aria-pressed": String(kind === own), onclick: () => app.mistake(kind),
-    }, TITLES[kind])));
+    choices(kinds, [...new Set(passes.map((pass) => pass.kind))].map((kind) => [kind, TITLES[kind]]), own, (kind) => app.mistake(kind));
     const same = passes.flatMap((pass, n) => (pass.kind === own ? [[n, pass.says]] : []));
     which.hidden = same.length < 2;
     options(which, same, app.model.passKind);
