@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from itertools import islice, pairwise
 from typing import Any
 
@@ -23,7 +23,7 @@ from chainrule.derivation.equations import in_a_row
 from chainrule.derivation.notation import derivative
 from chainrule.derivation.scalars.cancel import added, cancelled, simplified
 from chainrule.derivation.scalars.graph import Edge, Node, NotReached, ScalarGraph
-from chainrule.derivation.scalars.probabilities import Probabilities
+from chainrule.derivation.scalars.probabilities import Opened, Probabilities
 from chainrule.derivation.scalars.slopes import Slopes, multiplied, nameless, product_of
 from chainrule.derivation.tape.tape import Tape, where_defined
 from chainrule.derivation.words import Words, listed, said
@@ -163,6 +163,8 @@ class Maker:
         self.tape: Tape = graph.tape
         self.slopes = Slopes(graph) if slopes is None else slopes
         self.top = top
+        self.opened = cache(partial(Opened, self.tape))
+        """A cross-entropy with its probabilities, by its node."""
         self.inner: list[Cancellation] = []
         """What cancels within a link: on a path, between unnamed steps, inside a fused operation."""
         self.meanings: dict[Tree, Words] = {}
@@ -243,17 +245,16 @@ class Maker:
     def through_probabilities(self, low: int, high: int) -> tuple[Link, Any]:
         """A cross-entropy's link in a logit, by way of the probabilities, whose slope cancels that of the logarithm."""
         node = self.graph.entries[high].node
-        probabilities = Probabilities(self.tape, node, self.graph.entries[low].place)
+        opened = self.opened(node)
+        probabilities = Probabilities(opened, self.graph.entries[low].place)
         maker = Maker(probabilities.graph, self.top, probabilities.slopes)
         made = [maker.link(a, b, 1) for a, b in maker.named_pairs(probabilities.graph.cuts())]
         found = maker.cancellations(made)
         self.inner += found
-        self.meanings[probabilities.letter] = said(
-            "the softmax of ", self.tape.symbols[probabilities.source], ": its probabilities"
-        )
-        self.environment.update({**maker.environment, probabilities.letter: probabilities.numbers})
+        self.meanings[opened.letter] = said("the softmax of ", self.tape.symbols[opened.source], ": its probabilities")
+        self.environment.update({**maker.environment, opened.letter: opened.node.data})
         term = found[0].term if found else product_of([step for _, step in made])
-        term = self.slopes.adopted(term, probabilities.slopes, probabilities.owners)
+        term = self.slopes.adopted(term, probabilities.slopes, opened.owners)
         link = self.written(low, high, probabilities.graph.gradients[0], term)
         # The steps alone: what lies within them is of no graph that the reader knows.
         steps = tuple([replace(step, steps=(), paths=()) for step, _ in made])

@@ -30,30 +30,35 @@ def with_probabilities(logits: Tensor, target: Any) -> tuple[Any, Any]:
     return probabilities, -mean(index(log(probabilities), key=(np.arange(len(target)), target)))
 
 
+class Opened:
+    """A cross-entropy of a tape with its probabilities between, taken apart in its turn; the same for every logit."""
+
+    def __init__(self, tape: Tape, node: Tensor) -> None:
+        self.source = source = node.edges[0][1]
+        taken = set(tape.symbols.values())
+        letter = next((letter for letter in LETTERS if letter not in taken), LETTERS[0])
+        target = np.asarray(node.settings["target"])
+        leaf = Tensor(tape.numbers[source], requires_grad=True)
+        self.logits = logits = leaf if source.op is None else leaf.alias()
+        self.node, loss = with_probabilities(logits, target)
+        self.letter = replace(letter, shape=self.node.shape)
+        self.tape = Tape(loss, [logits])
+        self.tape.name_anew(
+            {logits: tape.symbols[source], self.node: self.letter, loss: tape.symbols[node]},
+        )
+
+    @property
+    def owners(self) -> dict[Tensor, tuple[Tensor, Symbol | None]]:
+        """What the logits and the probabilities stand for in the tape that was opened, and under which name."""
+        return {self.logits: (self.source, None), self.node: (self.node, self.letter)}
+
+
 class Probabilities:
     """One logit of a cross-entropy, and the entries between it and the loss with the probabilities among them."""
 
-    def __init__(self, tape: Tape, node: Tensor, logit: Place) -> None:
-        source = node.edges[0][1]
-        taken = set(tape.symbols.values())
-        self.letter = next((letter for letter in LETTERS if letter not in taken), LETTERS[0])
-        target = np.asarray(node.settings["target"])
-        leaf = Tensor(tape.numbers[source], requires_grad=True)
-        logits = leaf if source.op is None else leaf.alias()
-        probabilities, loss = with_probabilities(logits, target)
-        self.letter = replace(self.letter, shape=probabilities.shape)
-        self.node = probabilities
-        self.numbers = probabilities.data
-        inner = Tape(loss, [logits])
-        for inside, symbol in (
-            (logits, tape.symbols[source]),
-            (probabilities, self.letter),
-            (loss, tape.symbols[node]),
-        ):
-            inner.name_anew({inside: symbol})
-        self.source = source
-        self.owners = {logits: (source, None), probabilities: (probabilities, self.letter)}
-        self.graph = ScalarGraph(inner, logits, logit)
+    def __init__(self, opened: Opened, logit: Place) -> None:
+        self.node = opened.node
+        self.graph = ScalarGraph(opened.tape, opened.logits, logit)
         self.slopes = Slopes(self.graph)
         self.logit = logit
 

@@ -333,9 +333,9 @@ class Tape:
     def _between(self) -> list[Node]:
         """The nodes that depend on `wrt`, consumers first."""
         inside = set(self.order)
-        for x, name in zip(self.wrt, called(self.wrt), strict=True):
+        for x in self.wrt:
             if x not in inside:
-                raise GraphError(not_in_graph(x, name))
+                raise GraphError(not_in_graph(x, called([x])[0]))
         moving = made_from(self.order, self.wrt)
         return [node for node in reversed(self.order) if node in moving]
 
