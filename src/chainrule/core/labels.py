@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache, lru_cache
 from types import FrameType, FunctionType
 from typing import Any
 
@@ -19,6 +19,15 @@ INSTALLED = {"site-packages", "dist-packages"}
 """Folders of packages, wherever they are: a test runner's variables are many, and none is the user's."""
 DEPTH = 8
 """How many containers deep a name may be, as in ``net.layers[0].neurons[1].w[2]``, which is six."""
+
+
+MOST_ENTRIES = 10_000
+"""Longer lists are data, and nobody calls an entry by its place in one."""
+
+Path = tuple[Any, str, Any]
+"""Where a thing is held: the path of what holds it, how a program writes the step from there, and what it fills in."""
+Part = tuple[str, Any, Any]
+"""What is held: the step to it, and itself."""
 
 
 def as_label(label: Any) -> str:
@@ -73,16 +82,19 @@ def find_labels(nodes: Iterable[Any]) -> dict[int, str]:
             if id(scope) in looked:
                 continue
             looked[id(scope)] = scope
-            level = [(name, held) for name, held in scope.items() if name.isidentifier() and name[0] != "_"]
+            level: list[tuple[Path, Any]] = [
+                ((None, "%s", name), held) for name, held in scope.items() if name.isidentifier() and name[0] != "_"
+            ]
             seen: set[int] = set()
             for _ in range(DEPTH):
-                deeper: list[tuple[str, Any]] = []
-                for name, held in level:
+                deeper: list[tuple[Path, Any]] = []
+                for path, held in level:
                     if id(held) in wanted and id(held) not in found:
-                        found[id(held)] = name
+                        found[id(held)] = spelled(path)
                     elif id(held) not in seen:
                         seen.add(id(held))
-                        deeper.extend(parts(name, held))
+                        if (look := way_into(type(held))) is not None:
+                            deeper.extend([((path, form, key), part) for form, key, part in look(held)])
                 level = deeper
                 if len(found) == len(wanted):
                     return found
@@ -110,15 +122,41 @@ def names_by_role(nodes: Iterable[Any], labels: Mapping[int, str]) -> dict[int, 
     return {key: name for key, name in found.items() if name not in {*labels.values()}}
 
 
+def spelled(path: Path) -> str:
+    """The name that a program would use for what lies at the end of a path."""
+    outer, form, key = path
+    return ("" if outer is None else spelled(outer)) + form % (key,)
+
+
 def parts(name: str, held: Any) -> Iterator[tuple[str, Any]]:
     """What a container holds, with the name a program would use for it."""
-    if type(held) in (list, tuple):
-        if len(held) <= 10_000:
-            yield from ((f"{name}[{i}]", part) for i, part in enumerate(held))
-    elif type(held) in (dict, OrderedDict):
-        yield from ((f"{name}[{key!r}]", part) for key, part in list(held.items()) if isinstance(key, (str, int)))
-    elif named := getattr(type(held), "named_parts", None):
-        yield from ((f"{name}{path}", part) for path, part in named(held))
-    elif isinstance(getattr(held, "__dict__", None), dict) and not isinstance(held, type | FunctionType):
-        if type(held).__module__.split(".")[0] not in sys.stdlib_module_names | {"numpy"}:
-            yield from ((f"{name}.{key}", part) for key, part in list(vars(held).items()))
+    look = way_into(type(held))
+    return ((name + form % (key,), part) for form, key, part in (() if look is None else look(held)))
+
+
+@lru_cache(maxsize=1024)
+def way_into(kind: type) -> Callable[[Any], Iterable[Part]] | None:
+    """How one looks into what is of a type; None for what holds nothing that has a name."""
+    if kind in (list, tuple):
+        return entries
+    if kind in (dict, OrderedDict):
+        return items
+    if (named := getattr(kind, "named_parts", None)) is not None:
+        return lambda held: [("%s", path, part) for path, part in named(held)]
+    has_none = not kind.__dictoffset__ or issubclass(kind, type | FunctionType)
+    return None if has_none or kind.__module__.split(".")[0] in {*sys.stdlib_module_names, "numpy"} else attributes
+
+
+def entries(held: Sequence[Any]) -> Iterable[Part]:
+    """The entries of a list that is no data."""
+    return [("[%r]", i, part) for i, part in enumerate(held)] if len(held) <= MOST_ENTRIES else ()
+
+
+def items(held: Mapping[Any, Any]) -> Iterable[Part]:
+    """What a dict has under keys that can be written."""
+    return [("[%r]", key, part) for key, part in list(held.items()) if isinstance(key, (str, int))]
+
+
+def attributes(held: Any) -> Iterable[Part]:
+    """What an object of the user's own keeps."""
+    return [(".%s", key, part) for key, part in list(vars(held).items())]
