@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, cast
 
@@ -161,7 +162,7 @@ class Outputs:
         pieces: list[Any] = []
         start = 0
         for shape, dtype in zip(self.shapes, self.dtypes, strict=True):
-            count = int(np.prod(shape, dtype=int))
+            count = math.prod(shape)
             piece = row[start : start + count].reshape(shape)
             pieces.append(piece if piece.dtype == dtype else piece.astype(dtype))
             start += count

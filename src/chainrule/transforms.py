@@ -10,6 +10,7 @@ differentiated, transforms nest to any order.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import wraps
 from operator import index
@@ -450,7 +451,7 @@ def as_kind_of(node: Any, x: Any, record: bool) -> Any:
 
 def size(node: Any) -> int:
     """How many numbers a node holds."""
-    return int(np.prod(node.shape, dtype=int))
+    return math.prod(node.shape)
 
 
 def ones_like(node: Any) -> Any:

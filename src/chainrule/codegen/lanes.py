@@ -8,6 +8,7 @@ a grid of rows and columns is a matrix product.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -280,7 +281,7 @@ class Arrays:
             self.groups.append((tuple(column), shape))
         whole = self.array_of(first)
         places = np.array([self.place_of(x) for x in column])
-        size = int(np.prod(whole.shape, dtype=int))
+        size = math.prod(whole.shape)
         if np.all(places == places[0]) and (len(places) > 1 or not shape):
             return whole if not whole.shape else book["index"](flat(whole), key=int(places[0]))
         every = np.arange(size).reshape(whole.shape)

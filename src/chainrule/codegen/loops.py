@@ -7,6 +7,7 @@ needs words for pointwise operations, products, extremes and look-ups, and no mo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -365,7 +366,7 @@ class Loops:
             )
             checks.append(f"{inner}{self.looks.refuse.format(place_along(k), length)}")
             terms.append(place_along(k) if stride == 1 else f"{stride} * {place_along(k)}")
-        count = int(np.prod(rest, dtype=int))
+        count = math.prod(rest)
         terms.append(self.index(np.broadcast_to(np.arange(count).reshape(rest), rows.shape)))
         return checks, " + ".join([term for term in terms if term != "0"]) or "0"
 
@@ -373,7 +374,7 @@ class Loops:
 
     def in_loops(self, shape: tuple[int, ...], body: Any) -> Body:
         """A body in one loop over all entries if that can be written, and else in a loop for each axis."""
-        flat = (int(np.prod(shape, dtype=int)),)
+        flat = (math.prod(shape),)
         try:
             self.one_loop = True
             return self.over(flat if shape else (), lambda: body(flat if shape else ()))
@@ -451,7 +452,7 @@ def straight(places: Any) -> Straight | None:
 
 def strides_of(shape: Sequence[int]) -> tuple[int, ...]:
     """How far apart neighbours along each axis lie in memory; 0 along an axis of one."""
-    return tuple([int(np.prod(shape[k + 1 :], dtype=int)) * (n > 1) for k, n in enumerate(shape)])
+    return tuple([math.prod(shape[k + 1 :]) * (n > 1) for k, n in enumerate(shape)])
 
 
 class Body(NamedTuple):

@@ -7,6 +7,7 @@ is told.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from importlib import import_module
@@ -182,7 +183,7 @@ class Planner:
 
     def scratch(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Place:
         """Room that is free again after the next instruction."""
-        size = int(np.prod(shape, dtype=int)) * dtype.itemsize
+        size = math.prod(shape) * dtype.itemsize
         place = Place(WORKSPACE, self.plan.workspace.take(size), shape, steps_of(shape), dtype)
         self.borrowed.append((place.offset, size))
         return place

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -192,11 +193,11 @@ def reduction(kind: Reduction) -> Kernel:
             return None
         place, out = planner.straight(x), planner.take(step)
         runs = runs_of_axes(x.shape, axes_along(step))
-        along = int(np.prod([x.shape[a] for a in axes_along(step)], dtype=int))
+        along = math.prod([x.shape[a] for a in axes_along(step)])
         divisor = along if step.op is not None and step.op.name == "mean" else 1
         shape = list(x.shape)
         for first, last in reversed(runs):  # from the innermost, whose entries follow each other
-            size = [int(np.prod(shape[a:b], dtype=int)) for a, b in ((0, first), (first, last), (last, x.ndim))]
+            size = [math.prod(shape[a:b]) for a, b in ((0, first), (first, last), (last, x.ndim))]
             shape[first:last] = [1] * (last - first)
             is_last = (first, last) == runs[0]
             into = out if is_last else planner.scratch(tuple(shape), x.dtype)
@@ -226,7 +227,7 @@ def sum_to(planner: Planner, step: Step) -> list[Step] | None:
     lead = x.ndim - len(step.shape)
     if x.shape[lead:] != step.shape:
         return None
-    along = int(np.prod(x.shape[:lead], dtype=int))
+    along = math.prod(x.shape[:lead])
     planner.plan.reduce(Reduction.SUM, planner.straight(x), planner.take(step), (1, along, step.size), 1)
     return [step]
 
@@ -273,7 +274,7 @@ def looked_up(code: Code) -> Kernel:
         source = planner.straight(x)
         out = planner.take(step)
         size = x.dtype.itemsize
-        strides = [size * int(np.prod(table.shape[k + 1 :], dtype=int)) for k in range(len(parts))]
+        strides = [size * math.prod(table.shape[k + 1 :]) for k in range(len(parts))]
         indices = [(p, k, table.shape[k], strides[k]) for k, p in enumerate(places)]
         planner.plan.places(code, source, out, strides[-1], indices)
         return [step]
@@ -337,7 +338,7 @@ def at_known_places(planner: Planner, step: Step, code: Code) -> list[Step] | No
 def in_runs(places: Any) -> Any:
     """Places as rows, each of which goes on by ones: as long as whole trailing axes make them."""
     for axis in range(places.ndim):
-        runs = places.reshape(-1, int(np.prod(places.shape[axis:], dtype=int)))
+        runs = places.reshape(-1, math.prod(places.shape[axis:]))
         if np.array_equal(runs, runs[:, :1] + np.arange(runs.shape[1])):
             return runs
     return places.reshape(-1, 1)

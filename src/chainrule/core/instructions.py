@@ -6,6 +6,7 @@ lie inside its memory before the machine sees it.
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -513,7 +514,7 @@ class Chain:
         self.operations.append((OPERATION[name] + ONCE * once, into, *operands, *rest))
 
     def written(self, plan: Plan) -> None:
-        size = int(np.prod(self.shape, dtype=int))
+        size = math.prod(self.shape)
         shape, strides = joined_axes(self.shape, [p.strides for kind, p in self.slots if kind is Slot.STRIDED])
         work = size * len(self.operations)
         alone = any([which == OPERATION["total"] for which, *_ in self.operations])
@@ -528,7 +529,7 @@ class Chain:
     def part(self, shape: tuple[int, ...], strides: Sequence[tuple[int, ...]], within: Range) -> list[int]:
         """As words, the chain on a range of the first axis."""
         start, stop = within
-        inner = int(np.prod(shape[1:], dtype=int))
+        inner = math.prod(shape[1:])
         words = [TYPES[self.dtype], (stop - start) * inner, len(shape), len(self.slots), len(self.operations)]
         words += [stop - start, *shape[1:]]
         apart = iter(strides)
@@ -541,7 +542,7 @@ class Chain:
     def entries(self) -> dict[int, tuple[int, int]]:
         """The last operation that reads a piece of memory and the first that writes there, entry by entry."""
         found: dict[int, tuple[int, int]] = {}
-        size = int(np.prod(self.shape, dtype=int))
+        size = math.prod(self.shape)
         apart = {p.memory for kind, p in self.slots if kind in APART or p.offset or not p.contiguous or p.size != size}
         for i, (_, place) in enumerate(self.slots, REGISTERS):
             if place.memory in apart:
@@ -568,5 +569,5 @@ def joined_axes(shape: tuple[int, ...], strides: Sequence[tuple[int, ...]]) -> t
         else:
             kept.append(axis)
     starts = [0, *[k + 1 for k in kept[:-1]]]
-    extents = tuple([int(np.prod(shape[a : b + 1], dtype=int)) for a, b in zip(starts, kept, strict=True)])
+    extents = tuple([math.prod(shape[a : b + 1]) for a, b in zip(starts, kept, strict=True)])
     return extents, [tuple([row[k] for k in kept]) for row in rows]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -114,6 +115,6 @@ def only_rearranges(op: Linear, shape: tuple[int, ...], settings: dict[str, Any]
     It is a weighted mean of them where ones give ones; and one of them alone where the mean of the squares is the
     square of the mean, as for no weights that are shared out.
     """
-    counted = np.arange(1, int(np.prod(shape, dtype=int)) + 1).reshape(shape)
+    counted = np.arange(1, math.prod(shape) + 1).reshape(shape)
     ones, once, squared = [run_operation(op, [x], settings, in_double=True) for x in (counted**0, counted, counted**2)]
     return bool(np.all(ones == 1) and np.all(np.square(once) == squared))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
-
-import numpy as np
 
 from chainrule.core.operation import Linear, Pointwise, book
 from chainrule.core.term import forward_order, name_of, shape_of
@@ -67,7 +66,7 @@ def build_total(inputs: list[Any], settings: Any, shape: Any, way: Rewriting) ->
 
 
 def build_mean(inputs: list[Any], settings: Any, shape: Any, way: Rewriting) -> Any:
-    number = exact(int(np.prod(shape, dtype=int))) / exact(max(inputs[0].size, 1))
+    number = exact(math.prod(shape)) / exact(max(inputs[0].size, 1))
     added = build_total(inputs, settings, shape, way)
     return build_product(Product(exact(number)) * product_of(added), shape, way)
 

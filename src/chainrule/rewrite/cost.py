@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from chainrule.core.operation import Pointwise
 from chainrule.core.term import Term, forward_order, shape_of
@@ -65,10 +64,10 @@ def multiply_adds(term: Any) -> int:
             for letters, shape in zip(term.settings["subscripts"].split("->")[0].split(","), shapes, strict=True)
             for pair in zip(letters, shape, strict=True)
         )
-        return int(np.prod(list(sizes.values()), dtype=int)) * max(1, len(shapes) - 1)
+        return math.prod(list(sizes.values())) * max(1, len(shapes) - 1)
     if name in CUBES:
-        size = int(np.prod(shapes[0], dtype=int)) * shapes[0][-1] * CUBES[name] // 3
+        size = math.prod(shapes[0]) * shapes[0][-1] * CUBES[name] // 3
         return size + (term.size * shapes[0][-1] if name == "solve" else 0)
     if name == "mean":
-        return int(np.prod(shapes[0], dtype=int)) + term.size
-    return max(term.size, *[int(np.prod(shape, dtype=int)) for shape in shapes])
+        return math.prod(shapes[0]) + term.size
+    return max(term.size, *[math.prod(shape) for shape in shapes])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import Any
 
@@ -133,7 +134,7 @@ def total_along(x: Term, axes: tuple[int, ...], way: Rewriting) -> Any:
         copied = tuple([i for i in axes if i < lead or inner.shape[i - lead] == 1])
         if copied:
             way.note("sum")
-            number = exact(int(np.prod([x.shape[i] for i in copied], dtype=int)))
+            number = exact(math.prod([x.shape[i] for i in copied]))
             kept = tuple([n for i, n in enumerate(x.shape) if i not in copied])
             places = [i for i in range(x.ndim) if i not in copied]
             left = tuple([k for k, i in enumerate(places) if i in axes])

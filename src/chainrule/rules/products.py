@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,9 +37,9 @@ def tensordot(x: Any, y: Any, axes: int | Sequence[Any] = 2) -> Any:
         raise ShapeError(f"tensordot sums over axes of equal lengths, and over {axes} {left} and {right} do not fit")
     rows = [i for i in range(len(left)) if i not in ours]
     columns = [i for i in range(len(right)) if i not in theirs]
-    length = int(np.prod([left[i] for i in ours], dtype=int))
-    height = int(np.prod([left[i] for i in rows], dtype=int))
-    width = int(np.prod([right[i] for i in columns], dtype=int))
+    length = math.prod([left[i] for i in ours])
+    height = math.prod([left[i] for i in rows])
+    width = math.prod([right[i] for i in columns])
     flat_x = reshape(transpose(x, axes=(*rows, *ours)), shape=(height, length))
     flat_y = reshape(transpose(y, axes=(*theirs, *columns)), shape=(length, width))
     return reshape(linear.matmul(flat_x, flat_y), shape=(*[left[i] for i in rows], *[right[i] for i in columns]))

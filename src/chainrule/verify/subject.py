@@ -10,6 +10,7 @@ changes (buffers, generators of random numbers, inputs that are written into) is
 from __future__ import annotations
 
 import inspect
+import math
 import random
 import sys
 from collections.abc import Callable, Generator, Sequence
@@ -474,7 +475,7 @@ def joined(parts: Sequence[Any]) -> Array:
 
 def pieces(u: Array, shapes: Sequence[tuple[int, ...]]) -> list[Array]:
     """A row of numbers, cut into arrays of these shapes."""
-    ends = np.cumsum([int(np.prod(shape, dtype=int)) for shape in shapes])
+    ends = np.cumsum([math.prod(shape) for shape in shapes])
     return [part.reshape(shape) for part, shape in zip(np.split(u, ends), shapes, strict=False)]
 
 

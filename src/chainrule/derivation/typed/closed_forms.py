@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -72,7 +73,7 @@ class ClosedForms:
         if axes > 2:
             raise GraphError(f"the derivative in {name} has {axes} indices: it is no matrix, so it has no formula here")
         size = max(map(typed.size, typed.names))
-        in_matrix = int(np.prod(above, dtype=int)) * typed.size(name) ** order
+        in_matrix = math.prod(above) * typed.size(name) ** order
         if size > MOST_ENTRIES or (axes > 1 and in_matrix > MOST_IN_MATRIX and (above or order > 1)):
             raise GraphError(f"the arrays are too large for a formula in {name} to be checked: give smaller shapes")
         try:

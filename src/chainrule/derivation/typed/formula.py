@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -67,7 +68,7 @@ class TypedFormula:
 
     def size(self, name: str) -> int:
         """How many entries a name has."""
-        return int(np.prod(self.shapes[name], dtype=int))
+        return math.prod(self.shapes[name])
 
     @cached_property
     def symbols(self) -> dict[str, Symbol]:
