@@ -14,7 +14,7 @@ from chainrule.derivation.arrays import largest
 from chainrule.derivation.computed import computed_by
 from chainrule.derivation.dialects.delta_story import Story
 from chainrule.derivation.record import Block, Paragraph, Steps
-from chainrule.derivation.scalars.probabilities import Opened, Probabilities, with_probabilities
+from chainrule.derivation.scalars.probabilities import Probabilities, SoftmaxLoss, with_probabilities
 from chainrule.derivation.words import said
 from chainrule.maths import Derivative, Sigma, Symbol
 
@@ -37,7 +37,7 @@ def fused_softmax(story: Story) -> list[Block]:
     known[PROBABILITIES], known[s.target] = probabilities.data.T, np.eye(layer.z.shape[0])[target].T
     by_probability = graph.gradients_of([loss], [np.ones(())], [probabilities], record=False)[0]
     moves = tangents_of([logits], [one], [probabilities], record=False)[0]
-    opened = cache(lambda: Probabilities(Opened(story.net.tape, cost), (i, j)))
+    opened = cache(lambda: Probabilities(SoftmaxLoss(story.net.tape, cost), (i, j)))
     for k, (first, second) in enumerate(zip(np.asarray(by_probability)[i], np.asarray(moves)[i], strict=True)):
         probability = replace(PROBABILITIES, at=(k + 1, *place))
         known[Derivative(s.cost, probability)] = computed_by(first, lambda k=k: opened().by_probability(k))

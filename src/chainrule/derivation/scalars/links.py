@@ -23,7 +23,7 @@ from chainrule.derivation.equations import in_a_row
 from chainrule.derivation.notation import derivative
 from chainrule.derivation.scalars.cancel import added, cancelled, simplified
 from chainrule.derivation.scalars.graph import Edge, Node, NotReached, ScalarGraph
-from chainrule.derivation.scalars.probabilities import Opened, Probabilities
+from chainrule.derivation.scalars.probabilities import Probabilities, SoftmaxLoss
 from chainrule.derivation.scalars.slopes import Slopes, multiplied, nameless, product_of
 from chainrule.derivation.tape.tape import Tape, where_defined
 from chainrule.derivation.words import Words, listed, said
@@ -163,7 +163,7 @@ class Maker:
         self.tape: Tape = graph.tape
         self.slopes = Slopes(graph) if slopes is None else slopes
         self.top = top
-        self.opened = cache(partial(Opened, self.tape))
+        self.opened = cache(partial(SoftmaxLoss, self.tape))
         """A cross-entropy with its probabilities, by its node."""
         self.inner: list[Cancellation] = []
         """What cancels within a link: on a path, between unnamed steps, inside a fused operation."""

@@ -30,7 +30,7 @@ def with_probabilities(logits: Tensor, target: Any) -> tuple[Any, Any]:
     return probabilities, -mean(index(log(probabilities), key=(np.arange(len(target)), target)))
 
 
-class Opened:
+class SoftmaxLoss:
     """A cross-entropy of a tape with its probabilities between, taken apart in its turn; the same for every logit."""
 
     def __init__(self, tape: Tape, node: Tensor) -> None:
@@ -56,7 +56,7 @@ class Opened:
 class Probabilities:
     """One logit of a cross-entropy, and the entries between it and the loss with the probabilities among them."""
 
-    def __init__(self, opened: Opened, logit: Place) -> None:
+    def __init__(self, opened: SoftmaxLoss, logit: Place) -> None:
         self.node = opened.node
         self.graph = ScalarGraph(opened.tape, opened.logits, logit)
         self.slopes = Slopes(self.graph)
