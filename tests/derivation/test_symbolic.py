@@ -324,3 +324,16 @@ def test_the_result_is_a_term_that_records():
     replay([found.term], {symbol("x"): x})[0].backward()
     assert x.grad is not None
     assert float(x.grad) == 12.0
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("x**x", "x**x + x**x*log(x)"),
+        ("(x + 1)**n*(x + 1)", "(x + 1)**n + where(n == 0, 0, (x + 1)**n*n)"),
+        ("x**x/x**x", "0"),
+        ("maximum(x, x)*y", "y"),
+    ],
+)
+def test_powers_of_one_base_are_one_power(text, expected):
+    assert str(derivative(text, "x")) == expected

@@ -126,3 +126,13 @@ def test_the_largest_of_a_list_has_no_settings_in_its_derivative():
     found = cr.explain("max([x, y])", values={"x": 1.0, "y": 1.0})
     assert "∂f/∂x = ismax([x; y])[0] = 0.5" in found.text()
     assert "df_dx = shares_of_largest(array([x, y]))[0] = 0.5" in found.plain()
+
+
+@pytest.mark.parametrize("text", ["slogdet(S)", "h = qr(S); h[0] @ S", "topk(S, k=1)"])
+def test_of_several_results_one_is_asked_for(text):
+    with pytest.raises(FormulaError, match="take one of them"):
+        cr.explain(text, "S", values={"S": [[2.0, 1.0], [1.0, 3.0]]})
+
+
+def test_the_logarithm_of_a_determinant_goes_by_its_usual_name():
+    assert "ln|det(S)|" in cr.explain("logdet(S)", "S", shapes={"S": (2, 2)}).text()

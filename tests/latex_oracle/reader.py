@@ -91,7 +91,7 @@ class Reader:
 
     def parts(self, closing: str) -> tuple[Tree, ...]:
         """Things separated by commas."""
-        if self.token == closing:
+        if self.token in (closing, r"\right"):
             return ()
         parts = [self.relation()]
         while self.token in (",", ";"):

@@ -94,7 +94,7 @@ def compute(tree: Tree) -> Any:
             return -compute(inner) if sign == "-" else compute(inner)
         case Series(operands, operators):
             return in_series([compute(operand) for operand in operands], operators)
-        case Prefix(Name(r"\sum") | Script(Name(r"\prod")), _):
+        case Prefix(Name(r"\sum" | r"\prod") | Script(Name(r"\prod")), _):
             return of_all(tree)
         case Fraction(above, below):
             return np.divide(compute(above), compute(below))
@@ -124,7 +124,7 @@ def compute(tree: Tree) -> Any:
 def of_all(tree: Prefix) -> Any:
     """The sum of all entries, or the product of those that run."""
     if isinstance(tree.sign, Name):
-        return np.sum(compute(tree.inner))
+        return (np.sum if tree.sign.latex == r"\sum" else np.prod)(compute(tree.inner))
     sign, inner = tree.sign, tree.inner
     if not isinstance(sign, Script) or not isinstance(inner, Script) or sign.below != inner.below:
         raise ChainruleError(f"internal error, please report it: a formula of numbers holds {tree}")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.derivation.record import rebuilt
 from chainrule.maths import Derivative, Different, Number, Symbol, Tree, Undefined, check, numeral
 from chainrule.maths.check import magnitude, rounded
 from chainrule.maths.tree import Sigma, Values, applied, equation, has_letters, matrix
@@ -96,3 +97,18 @@ def test_the_terms_of_a_sum_are_worked_out_together_as_they_are_one_by_one() -> 
     assert Values(numbers).of_terms(total).tolist() == expected
     nested = Sigma(Sigma(Symbol("a", at=("k", "j")), "j", 3), "k", 4)
     assert Values(numbers).of(nested) == array.sum()
+
+
+def test_a_formula_however_deep_is_told_from_others_and_changed():
+    def nested(depth, inner):
+        for _ in range(depth):
+            inner = applied("sin", inner)
+        return inner
+
+    x, y = Symbol("x"), Symbol("y")
+    one, same, other = nested(5000, x), nested(5000, x), nested(5000, y)
+    assert one == same
+    assert hash(one) == hash(same)
+    assert one != other
+    assert rebuilt((one,), lambda part: y if part == x else None) == (other,)
+    assert rebuilt((one,), lambda part: None)[0] is one

@@ -6,9 +6,10 @@ or tuples of these; ``schema.json`` beside this file describes how it is written
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cache
+from operator import is_
 from pathlib import Path
 from typing import Any
 
@@ -278,17 +279,40 @@ def rebuilt(x: Any, change: Callable[[Any], Any]) -> Any:
 
     What nothing changes in is the same object. O(what is in it).
     """
-    found = change(x)
-    if found is not None:
-        return found
+    done: dict[int, Any] = {}
+    opened: dict[int, tuple[Any, ...]] = {}
+    waiting = [x]
+    while waiting:
+        part = waiting[-1]
+        if id(part) not in done and id(part) not in opened:
+            found = change(part)
+            if found is None:
+                opened[id(part)] = inside(part)
+            else:
+                done[id(part)] = found
+        if id(part) not in done:
+            if new := [y for y in opened[id(part)] if id(y) not in done]:
+                waiting += reversed(new)
+                continue
+            done[id(part)] = with_parts(part, opened[id(part)], [done[id(y)] for y in opened[id(part)]])
+        waiting.pop()
+    return done[id(x)]
+
+
+def inside(x: Any) -> tuple[Any, ...]:
+    """What a record, or a part of one, is made from."""
     if isinstance(x, tuple):
-        parts = tuple([rebuilt(part, change) for part in x])
-        return x if all([new is old for new, old in zip(parts, x, strict=True)]) else parts
-    if not is_dataclass(x) or isinstance(x, type):
         return x
-    old = {name: getattr(x, name) for name in given_to(type(x))}
-    new = {name: rebuilt(part, change) for name, part in old.items()}
-    return x if all([new[name] is part for name, part in old.items()]) else replace(x, **new)
+    return (
+        tuple([getattr(x, name) for name in given_to(type(x))]) if is_dataclass(x) and not isinstance(x, type) else ()
+    )
+
+
+def with_parts(x: Any, old: Sequence[Any], new: Sequence[Any]) -> Any:
+    """The same made from other parts; itself where these are the same."""
+    if all(map(is_, old, new)):
+        return x
+    return tuple(new) if isinstance(x, tuple) else replace(x, **dict(zip(given_to(type(x)), new, strict=True)))
 
 
 @cache

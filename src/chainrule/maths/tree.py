@@ -11,10 +11,10 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from functools import cache, lru_cache
-from operator import is_
+from operator import attrgetter, is_
 from types import MappingProxyType
 from typing import Any
 
@@ -74,6 +74,54 @@ class Tree(Shaped, Operators):
 
     def __bool__(self) -> bool:
         raise GraphError("a formula has no number to branch on: use where(condition, x, y)")
+
+
+class Compound(Tree):
+    """A part of a formula that has others in it: it is what these are, however deep they lie."""
+
+    __slots__ = ("hashed",)
+    hashed: int
+
+    def __hash__(self) -> int:
+        waiting: list[Any] = [] if hasattr(self, "hashed") else [self]
+        while waiting:
+            x = waiting[-1]
+            if new := [part for part in parts(x) if isinstance(part, Compound) and not hasattr(part, "hashed")]:
+                waiting += new
+            else:
+                object.__setattr__(x, "hashed", hash((type(x), what_tells(type(x))(x))))
+                waiting.pop()
+        return self.hashed
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if type(self) is not type(other) or hash(self) != hash(other):
+            return False
+        waiting: list[tuple[Any, Any]] = [(self, other)]
+        seen = set[tuple[int, int]]()
+        while waiting:
+            x, y = waiting.pop()
+            if type(x) is not type(y):
+                return False
+            if isinstance(x, Compound):
+                if (id(x), id(y)) not in seen:
+                    seen.add((id(x), id(y)))
+                    tells = what_tells(type(x))
+                    waiting += [pair for pair in zip(tells(x), tells(y), strict=True) if pair[0] is not pair[1]]
+            elif isinstance(x, tuple) and len(x) == len(y):
+                waiting += [pair for pair in zip(x, y, strict=True) if pair[0] is not pair[1]]
+            elif x != y:
+                return False
+        return True
+
+
+@cache
+def what_tells(kind: Any) -> Callable[[Any], tuple[Any, ...]]:
+    """What gives all that tells two parts of a kind apart."""
+    names = [f.name for f in fields(kind) if f.compare]
+    only = attrgetter(names[0])
+    return attrgetter(*names) if len(names) > 1 else lambda x: (only(x),)
 
 
 PI = "pi"
@@ -157,8 +205,8 @@ class Symbol(Tree):
         return Symbol(self.base, self.below, at, self.layer, self.mark, self.primes, self.owner, self.name, shape)
 
 
-@dataclass(frozen=True, slots=True)
-class Applied(Tree):
+@dataclass(frozen=True, slots=True, eq=False)
+class Applied(Compound):
     """An operation on trees; settings are sorted pairs, complete with their defaults."""
 
     operation: Any
@@ -177,8 +225,8 @@ class Applied(Tree):
         return {name: as_given(setting) for name, setting in self.settings}
 
 
-@dataclass(frozen=True, slots=True)
-class Derivative(Tree):
+@dataclass(frozen=True, slots=True, eq=False)
+class Derivative(Compound):
     """How `above` moves with `below`: a symbol of its own, whose number the engine gave."""
 
     above: Tree
@@ -192,16 +240,16 @@ class Derivative(Tree):
     """Whether nothing but `below` moves `above`, so that it is written with d in place of ∂."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change(Tree):
+@dataclass(frozen=True, slots=True, eq=False)
+class Change(Compound):
     """How far something moves, written Δx."""
 
     of: Tree
     shape: Shape = field(default=(), compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown(Tree):
+@dataclass(frozen=True, slots=True, eq=False)
+class Unknown(Compound):
     """A function that goes by a letter, at its inputs: σ′(z), whatever σ is. Its number is given as a symbol's is."""
 
     function: Symbol
@@ -209,16 +257,16 @@ class Unknown(Tree):
     shape: Shape = field(default=(), compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Matrix(Tree):
+@dataclass(frozen=True, slots=True, eq=False)
+class Matrix(Compound):
     """Entries written out in rows; with one axis, a column."""
 
     rows: tuple[tuple[Tree, ...], ...]
     shape: Shape = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Sigma(Tree):
+@dataclass(frozen=True, slots=True, eq=False)
+class Sigma(Compound):
     """The sum of `body` over a letter that runs from 1 to `count`."""
 
     body: Tree
@@ -227,8 +275,8 @@ class Sigma(Tree):
     shape: Shape = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Relation(Tree):
+@dataclass(frozen=True, slots=True, eq=False)
+class Relation(Compound):
     """A chain of equations or inequalities: every side is said to hold with the next."""
 
     sides: tuple[Tree, ...]

@@ -7,7 +7,7 @@ repeated only where it meets an array.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -93,7 +93,38 @@ def product_of(x: Any) -> Product:
                     stack.append((part, power))
     if not out.number:
         out.powers.clear()
-    return out
+    return with_exponents_added(out)
+
+
+def with_exponents_added(product: Product) -> Product:
+    """A product in which no power with an unknown exponent stands beside others of its base: x · xⁿ is xⁿ⁺¹."""
+    powers = product.powers
+    of_base: dict[Term, list[Term]] = {}
+    for x, exponent in powers.items():
+        if name_of(x) == "pow" and is_whole(exponent):
+            of_base.setdefault(x.inputs[0], []).append(x)
+        elif name_of(x) == "chosen" and name_of(x.inputs[0]) == "pow" and exponent == 1:
+            of_base.setdefault(x.inputs[0].inputs[0], [])
+    for base, found in of_base.items():
+        if found and (base in powers or len(found) > 1):
+            whole = product_of(joined(base, found, powers))
+            product = product * whole
+            powers = product.powers
+        elif not found and powers.get(base, -1) > 0:
+            # A weight of 0 leaves 0 of the power, however large that is.
+            weighted = next(x for x in powers if name_of(x) == "chosen" and x.inputs[0].inputs[:1] == (base,))
+            del powers[weighted]
+            product.times(book["chosen"](joined(base, [weighted.inputs[0]], powers), weighted.inputs[1]))
+    return product
+
+
+def joined(base: Term, found: Sequence[Term], powers: dict[Term, Number]) -> Any:
+    """One power of a base for itself and its other powers, which are no longer among these."""
+    total: Any = plain(powers.pop(base, Fraction(0)))
+    for x in found:
+        total = book["add"](total, book["mul"](plain(powers.pop(x, Fraction(1))), x.inputs[1]))
+    way = Rewriting()
+    return book["pow"](base, build_sum(sum_of(total, way), shape_of(total), way))
 
 
 def identity_scale(x: Any) -> Number | None:

@@ -9,7 +9,7 @@ from typing import Any
 from chainrule.core.operation import Linear, Pointwise, book
 from chainrule.core.term import forward_order, name_of, shape_of
 from chainrule.maths.calls import is_identity
-from chainrule.rewrite.algebra import Product, build_product, product_of
+from chainrule.rewrite.algebra import Product, build_product, product_of, with_exponents_added
 from chainrule.rewrite.apart import taken_apart
 from chainrule.rewrite.chains import build_chain, factored, inverse_of_chain, number_of, transposed_chain
 from chainrule.rewrite.rearranging import (
@@ -116,10 +116,14 @@ def build_where(inputs: list[Any], settings: Any, shape: Any, way: Rewriting) ->
 
 
 def build_chosen(inputs: list[Any], settings: Any, shape: Any, way: Rewriting) -> Any:
-    """A product, where the first factor is finite at all numbers; of an infinite one, a weight of 0 must leave 0."""
-    if not finite_everywhere(inputs[0]):
+    """A product, where the first factor is finite at all numbers; of an infinite one, a weight of 0 must leave 0.
+
+    Of xˣ⁻¹ and x it is xˣ: where x is 0 it stands beside the logarithm of 0.
+    """
+    part, weight = inputs
+    if not finite_everywhere(part) and not (name_of(part) == "pow" and part.inputs[0] is weight):
         return None
-    return build_product(product_of(inputs[0]) * product_of(inputs[1]), shape, way)
+    return build_product(with_exponents_added(product_of(part) * product_of(weight)), shape, way)
 
 
 def finite_everywhere(x: Any) -> bool:

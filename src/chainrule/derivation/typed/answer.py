@@ -6,7 +6,7 @@ step, then the story of the numbers in a dialect, then what was asked for beside
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
@@ -124,15 +124,25 @@ class Answer:
         """The formula on symbols; shapes that do not fit are found here. What has none gets a letter of its shape."""
         typed = self.typed
         try:
-            *_, term = typed.terms().values()
+            terms = typed.terms()
         except FormulaError:
             if typed.missing or self.options.order > 1 or self.options.check:
                 raise
             self.no_formula = (
                 "it has no formula: which way it takes (the largest entry, an order) depends on the numbers"
             )
-            return symbol("", np.shape(typed.parsed.run(typed.values)))
+            number = typed.parsed.run(typed.values)
+            self.refuse_several([number])
+            return symbol("", np.shape(number))
+        self.refuse_several(terms.values())
+        *_, term = terms.values()
         return term if isinstance(term, Term) else constant(term)
+
+    def refuse_several(self, results: Iterable[Any]) -> None:
+        """Say what to type, where a line has several results, as a decomposition has."""
+        for found in results:
+            if isinstance(found, tuple | list):
+                raise self.typed.wrong(f"a line has {len(found)} results here: take one of them, as in (…)[0]")
 
     def run(self, *numbers: Any) -> Any:
         """The formula on numbers for the names that it is differentiated in, the others as they are given."""
@@ -508,7 +518,7 @@ class Answer:
             apart = np.abs(ours - settled)
             # The engine's terms may cancel out where those of the formula do not.
             is_off = apart > ROUNDING * size_of(formula, ours, values)
-            if not np.any(is_off) or np.max(apart) > (self.residue if rounding is None else rounding()):
+            if not np.any(is_off) or np.max(apart) > max(self.residue, 0.0 if rounding is None else rounding()):
                 return settled
         return np.where(is_off, ours, settled)[()]
 

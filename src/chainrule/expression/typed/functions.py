@@ -12,7 +12,7 @@ from chainrule.core.numpy_calls import OTHER_NAMES
 from chainrule.core.operation import book, compositions
 from chainrule.errors import ShapeError
 
-ALIASES = {"ln": "log", "tr": "trace", "σ": "sigmoid", **OTHER_NAMES}
+ALIASES = {"ln": "log", "tr": "trace", "σ": "sigmoid", "logdet": "logabsdet", **OTHER_NAMES}
 """Other names that textbooks and NumPy have for functions."""
 
 
