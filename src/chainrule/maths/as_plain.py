@@ -33,6 +33,7 @@ from chainrule.maths.tree import (
     is_default,
     slice_text,
 )
+from chainrule.maths.unit_axes import without_reshapes
 
 SPELLED = {sign: spelled for spelled, sign in GREEK.items()} | {"𝟏": "ones", "𝐞": "unit", "⋯": "rest"}
 
@@ -95,8 +96,12 @@ def as_float(entry: Tree) -> str:
 
 def python(tree: Tree) -> Text:
     """Any tree as Python; O(parts)."""
-    for x in innermost_first(tree, lambda x: hasattr(x, "python")):
-        object.__setattr__(x, "python", spelled(x))
+    if not hasattr(tree, "python"):
+        brief = without_reshapes(tree)
+        for x in innermost_first(brief, lambda x: hasattr(x, "python")):
+            object.__setattr__(x, "python", spelled(x))
+        if brief is not tree:
+            object.__setattr__(tree, "python", brief.python)
     return tree.python
 
 

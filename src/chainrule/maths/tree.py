@@ -37,13 +37,15 @@ COMPARISONS = frozenset({"greater", "greater_equal", "less", "less_equal", "equa
 class Tree(Shaped, Operators):
     """Any part of a formula; operators and the functions of the book make larger ones."""
 
-    __slots__ = ("looks", "printed", "python")
+    __slots__ = ("looks", "printed", "python", "written")
     looks: Any
     """How it looks, once that was asked for; no part of what it is."""
     printed: dict[Any, Any]
     """What printers made of it, likewise."""
     python: Any
     """How Python writes it, likewise."""
+    written: Any
+    """The same with no more reshapes than NumPy needs, likewise."""
     shape: Shape = ()
     is_symbolic = True
 

@@ -97,7 +97,8 @@ def build_chain(scalars: Product, factors: list[Term], way: Rewriting) -> Any:
         elif column is not None:
             core = reshaped(column, (rows, 1))
         elif row is not None:
-            core = reshaped(row, (1, columns))
+            # The row of a matrix stays in front of what it is multiplied by; a vector is a column.
+            core = bracketed(right) if is_row_of_matrix(right[0], row) else reshaped(row, (1, columns))
         else:
             return repeat(build_product(scalars, (), way), (1, 1))
     return build_product(scalars * product_of(core), (rows, columns), way)
@@ -107,6 +108,11 @@ def line_behind(vector: Any) -> Term | None:
     """The matrix of one row or column that a vector is the entries of; a product of two such is read more easily."""
     inner = vector.inputs[0] if name_of(vector) == "reshape" else None
     return inner if inner is not None and inner.ndim == 2 and is_line(inner) else None
+
+
+def is_row_of_matrix(first: Term, row: Any) -> bool:
+    """Whether a product that is `row` begins with a matrix of one row, and not with a vector laid down."""
+    return line_behind(row) is not None and not is_vector_lifted(first)
 
 
 def row_of(line: Term) -> Term:
