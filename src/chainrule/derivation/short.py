@@ -26,7 +26,7 @@ from chainrule.derivation.scalars.graph import entry_symbol
 from chainrule.derivation.scalars.slopes import nameless
 from chainrule.derivation.scalars.targets import gradient_of, name_of
 from chainrule.derivation.tape.tape import Tape
-from chainrule.derivation.words import Words, listed, pieces, said
+from chainrule.derivation.words import Words, listed, pieces, said, together_in_words
 from chainrule.maths import Matrix, Symbol, Tree, numeral, plain, unicode
 from chainrule.maths.check import ROUNDING, as_written, undefined
 from chainrule.maths.tree import Values, equation, made, parts
@@ -252,7 +252,9 @@ def telling(
     found: list[Piece] = []
     if isinstance(last, Equation) and ((dialect in WHOLE and len(last.sides) > 2) or not is_whole):
         for i, x in enumerate(first):
-            found.append(shortened(x, 20 + i) if isinstance(x, Equation) else piece_of([(x,), ()], 20 + i))
+            # Of equations the last are nearest to the result; of paths the first is the largest.
+            is_equation = isinstance(x, Equation)
+            found.append(shortened(x, 20 + i) if is_equation else piece_of([(x,), ()], 20 + len(first) - i))
         found += the_result(tape, request, last, checking.values)
     elif is_whole or dialect == "graph":
         # A Jacobian has rows where a gradient has the shape of an array.
@@ -559,9 +561,9 @@ def grouped(meanings: Mapping[Tree, Words]) -> list[Words]:
     found += [said(x, " is ", words) for x, words in meanings.items() if x not in of_layers and x not in formulas]
     if of_layers:
         names = [plain_text(words) for words in of_layers.values()]
-        roles = listed([name.removesuffix(" of layer ").removesuffix(" into layer ") for name in names])
+        roles = together_in_words([name.removesuffix(" of layer ").removesuffix(" into layer ") for name in names])
         is_are = " is " if len(of_layers) == 1 else " are "
-        found.append(said(listed([said(x) for x in of_layers]), is_are, roles, " of layer ", LAYER))
+        found.append(said(together_in_words([*of_layers]), is_are, roles, " of layer ", LAYER))
     return found
 
 

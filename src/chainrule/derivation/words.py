@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from chainrule.maths import Tree, latex
 
@@ -34,6 +34,12 @@ def listed(parts: Iterable[Words | Tree], between: str = ", ") -> Words:
     for part in parts:
         found += [between, part] if found else [part]
     return said(*found)
+
+
+def together_in_words(parts: Sequence[Words | Tree]) -> Words:
+    """Several things of one sentence: ``a, b and c``."""
+    *first, last = parts
+    return said(listed(first), " and ", last) if first else said(last)
 
 
 def pieces(words: Words) -> tuple[str | Tree, ...]:
