@@ -228,7 +228,14 @@ def test_planted_numbers_are_judged_in_libreoffice(tmp_path):
     early = cr.worksheet(NET, {**NUMBERS, "w2": 0.512346})
     right = next(row.value for row in early.rows if row.name == "∂L/∂w₁")
     early.save(tmp_path / "early.xlsx", filled={"∂L/∂w₁": round(right, 2), "∂L/∂x": round(right, 2) + 0.01})
-    sheets, rounded = recalculated(tmp_path, [tmp_path / "filled.xlsx", tmp_path / "early.xlsx"])
+    tiny = cr.worksheet("L = w*x*z", {"w": 2.0, "x": 4e-7, "z": 3e-5})
+    right = {row.name: row.value for row in tiny.rows}
+    tiny.save(tmp_path / "tiny.xlsx", filled={"∂L/∂x": 6e-5, "∂L/∂w": -right["∂L/∂w"], "∂L/∂z": 8.2e-7})
+    paths = [tmp_path / f"{name}.xlsx" for name in ("filled", "early", "tiny")]
+    sheets, rounded, small = recalculated(tmp_path, paths)
+    line = {row.name: row.cell[1:] for row in tiny.rows}
+    words = [small["work"][f"D{line[name]}"] for name in ("∂L/∂x", "∂L/∂w", "∂L/∂z")]
+    assert words == ["right", "the sign is turned", "not yet"], "six decimals are 0 here"
     line = {row.name: row.cell[1:] for row in sheet.rows}
     words = [rounded["work"][f"D{line[name]}"] for name in ("∂L/∂w₁", "∂L/∂x")]
     assert words == ["right so far: more decimals", "not yet"]
@@ -339,3 +346,19 @@ def test_the_teachers_workbook_speaks_of_no_blanks_and_prints_the_answers_alone(
         words, book = (file.read(f"xl/{name}.xml").decode() for name in ("sharedStrings", "workbook"))
     assert "Yellow" not in words
     assert re.findall(r"(\w+)!\$A\$1:\$D\$\d+<", book) == ["answers", "work"]
+
+
+def test_numbers_are_written_as_everywhere_and_long_sums_have_room(tmp_path):
+    import zipfile
+
+    pytest.importorskip("xlsxwriter", reason=XLSX)
+    sheet = cr.worksheet("u = x*y; v = x/y; L = u*v + exp(-x) + sin(x)*y", {"x": 2.0, "y": 3e6})
+    shown = {row.name: row.shown for row in sheet.rows}
+    assert not any(["e" in text.removeprefix("-") for text in shown.values()])
+    sheet.save(tmp_path / "key.xlsx", teacher=True)
+    with zipfile.ZipFile(tmp_path / "key.xlsx") as file:
+        rows = file.read("xl/worksheets/sheet1.xml").decode()
+    high = {int(n): float(height) for n, height in re.findall(r'<row r="(\d+)"[^>]* ht="([\d.]+)"', rows)}
+    long = [int(row.cell[1:]) for row in sheet.rows if row.kind == "gradient" and len(row.how) > 38]
+    assert long
+    assert all([high[n] >= 30 for n in long])

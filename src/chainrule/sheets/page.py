@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from html import escape
 
-from chainrule.sheets.plan import EARLY, ROUNDED, Plan, Row
+from chainrule.sheets.plan import EARLY, ENOUGH, NEAR, NONE, ROUNDED, SHARE, Plan, Row
 from chainrule.webpage import webpage
 
 STYLE = """\
@@ -26,7 +26,7 @@ output { opacity: 0.85; padding-left: 0.4rem; display: inline-block; }
 }
 @media print { input { border: 0; border-bottom: 1px solid; } }"""
 
-ASKED = "<p>Fill in the blanks: they turn green, with a check mark, when right. Six decimals are enough.</p>\n"
+ASKED = f"<p>Fill in the blanks: they turn green, with a check mark, when right. {ENOUGH}</p>\n"
 
 TABLE = """\
 <table>
@@ -34,23 +34,29 @@ TABLE = """\
 <tbody>"""
 
 SCRIPT = """\
-<script>
-"use strict";
-const near = (x, y) => Math.abs(x - y) <= 1e-6 * Math.max(1, Math.abs(y));
+function near(x, y) {
+  const size = Math.abs(y);
+  return Math.abs(x - y) <= Math.max(NONE, Math.min(NEAR * Math.max(1, size), SHARE * size));
+}
+/** A number, or a quotient of two; a comma is taken for a point. */
+function number(text) {
+  const parts = text.replaceAll(",", ".").replaceAll("\\u2212", "-").split("/");
+  const [x, y = 1] = parts.map((part) => (part.trim() ? Number(part) : NaN));
+  return parts.length > 2 ? NaN : x / y;
+}
 for (const input of document.querySelectorAll("input")) {
   const answer = Number(input.dataset.answer), known = JSON.parse(input.dataset.known);
   const said = input.closest("tr").querySelector("output");
   input.addEventListener("input", () => {
-    const text = input.value.trim().replace(",", ".").replace("\\u2212", "-"), typed = Number(text);
+    const text = input.value.trim(), typed = number(text);
     const right = text !== "" && near(typed, answer);
-    const found = known.find(([number]) => near(typed, number));
+    const found = known.find(([given]) => near(typed, given));
     const early = typed !== 0 && ROUNDED.some((n) => Math.round(answer * 10 ** n) / 10 ** n === typed);
     input.className = text === "" ? "" : right ? "right" : "wrong";
-    const wrong = found ? found[1] : early ? EARLY : "not yet";
+    const wrong = Number.isNaN(typed) ? "that is no number" : found ? found[1] : early ? EARLY : "not yet";
     said.textContent = text === "" ? "" : right ? "\\u2713 right" : wrong;
   });
-}
-</script>"""
+}"""
 
 
 def page(plan: Plan, teacher: bool) -> str:
@@ -64,7 +70,9 @@ def page(plan: Plan, teacher: bool) -> str:
 
 def script() -> str:
     """What checks the blanks where they are typed."""
-    return SCRIPT.replace("ROUNDED", json.dumps(ROUNDED)).replace("EARLY", json.dumps(EARLY))
+    given = {"ROUNDED": ROUNDED, "EARLY": EARLY, "NEAR": NEAR, "SHARE": SHARE, "NONE": NONE}
+    told = ", ".join([f"{name} = {json.dumps(x)}" for name, x in given.items()])
+    return f'<script>\n"use strict";\nconst {told};\n{SCRIPT}\n</script>'
 
 
 def line(row: Row, teacher: bool) -> str:
@@ -74,6 +82,6 @@ def line(row: Row, teacher: bool) -> str:
     name = escape(row.name)
     if row.blank and not teacher:
         known = escape(json.dumps([list(pair) for pair in row.mistakes], ensure_ascii=False))
-        box = f'<input inputmode="decimal" aria-label="{name}" data-answer="{row.value!r}" data-known="{known}">'
+        box = f'<input autocomplete="off" aria-label="{name}" data-answer="{row.value!r}" data-known="{known}">'
         return f'<tr><td>{name}</td><td>{escape(row.told)}</td><td colspan="2">{box} <output></output></td></tr>'
     return f"<tr><td>{name}</td><td>{escape(row.how)}</td><td>{row.shown}</td><td></td></tr>"

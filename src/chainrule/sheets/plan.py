@@ -15,7 +15,7 @@ from chainrule.core.state import Quiet
 from chainrule.core.term import Term
 from chainrule.core.walk import walk
 from chainrule.errors import DtypeError, GraphError
-from chainrule.maths import unicode
+from chainrule.maths import numeral, unicode
 from chainrule.maths.of_terms import tree_of_term
 from chainrule.pictures.live import Live
 from chainrule.program import Step
@@ -29,17 +29,21 @@ from chainrule.verify.mistakes import KINDS, PROGRAMS
 NUMBERS = re.compile(r"(\d+)")
 COLUMN = "C"
 """Where the numbers stand."""
+DIGITS = 10
 FIRST = 5
 """The row of the first number."""
 NAMED = 16
 """Wrong numbers that are known for one blank."""
 PARTS = ("forward", "local", "gradient")
-ROUNDED = (2, 3, 4, 5)
+NEAR, SHARE, NONE = 1e-6, 1 / 200, 1e-14
+"""How near a typed number is to the right one: six decimals or digits, of a tiny one three digits; rounding is none."""
+ENOUGH = "Six decimals are enough, and three digits of a tiny number."
+ROUNDED = (2, 3, 4, 5, 6)
 """Decimals to which a right number may have been rounded too early."""
 EARLY = "right so far: more decimals"
 """What is said of one."""
 CLOSE = 1e-9
-"""Two wrong numbers as near as this, or one as near to the right one, are not told apart."""
+"""Two wrong numbers as near as this part of them, or one as near to the right one, are not told apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,7 @@ class Row:
     @property
     def shown(self) -> str:
         """The number as a person reads it."""
-        return f"{self.value:.10g}".replace("-", "−")
+        return unicode(numeral(self.value, DIGITS))
 
 
 class Plan:
@@ -222,7 +226,8 @@ class Plan:
         known = list(self.known(step))
         of_passes = [pair for pair in known if pair[1] in PROGRAMS]
         for given, kind in (*of_passes, *self.usual(right), *known):
-            if len(seen) <= NAMED and all([abs(given - other) > CLOSE * max(1.0, abs(other)) for other in seen]):
+            is_new = all([abs(given - other) > CLOSE * max(abs(given), abs(other)) for other in seen])
+            if len(seen) <= NAMED and is_new and not 0 < abs(given) <= NONE:
                 seen.append(given)
                 yield given, KINDS[kind].what
 

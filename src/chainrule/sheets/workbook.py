@@ -7,23 +7,24 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from textwrap import wrap
 from typing import Any
 
 from chainrule.errors import MissingExtra
-from chainrule.sheets.plan import COLUMN, EARLY, FIRST, ROUNDED, Plan, Row
+from chainrule.sheets.plan import COLUMN, EARLY, ENOUGH, FIRST, NEAR, NONE, ROUNDED, SHARE, Plan, Row
 
 WORK, ANSWERS = "work", "answers"
 WIDTHS = {"A": 24, "B": 38, "C": 18, "D": 44}
 """How wide the columns are, in signs."""
 AS_GIVEN = "$E$1"
 """Where the sheet of answers says whether the given numbers are those of the start."""
-ASKED = "Yellow cells are yours: they turn green when right. Six decimals are enough."
+ASKED = f"Yellow cells are yours: they turn green when right. {ENOUGH}"
 CHANGE = "Change a number in blue: all others follow."
 FOLLOWS = "Numbers follow those given on the sheet of work."
 A4 = 9
 """A sheet of paper, as spreadsheets count them."""
-NEAR = "0.000001"
-"""How near a number has to be to count as right, beside the size of the right one."""
+LINE = 15
+"""The height of a row with one line, in points."""
 
 
 def workbook(plan: Plan, teacher: bool, filled: Mapping[str, float]) -> bytes:
@@ -91,7 +92,10 @@ def write_row(sheet: Any, row: Row, line: int, key: bool, teacher: bool, looks: 
             sheet.write_number(cell, row.value, looks["given"])
         return
     hidden = row.blank and not key and not teacher
-    sheet.write_string(f"B{line}", row.told if hidden else row.how, looks["said"])
+    told = row.told if hidden else row.how
+    sheet.write_string(f"B{line}", told, looks["said"])
+    if len(told) > WIDTHS["B"]:
+        sheet.set_row(line - 1, LINE * len(wrap(told, WIDTHS["B"])))
     if not hidden:
         sheet.write_formula(cell, f"={row.formula}", looks["number"], row.value)
     else:
@@ -133,4 +137,5 @@ def checked(sheet: Any, row: Row, line: int, looks: dict[str, Any]) -> None:
 
 def near(cell: str, other: str) -> str:
     """Whether two cells hold the same number, as far as a hand writes it."""
-    return f"ABS({cell}-{other})<={NEAR}*MAX(1,ABS({other}))"
+    size = f"ABS({other})"
+    return f"ABS({cell}-{other})<=MAX({NONE:G},MIN({NEAR:G}*MAX(1,{size}),{SHARE:G}*{size}))"

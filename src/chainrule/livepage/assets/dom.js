@@ -56,7 +56,7 @@ export function choices(holder, list, chosen, choose) {
  */
 export function dial(label, get, set) {
   const input = make("input", {
-    class: "dial", type: "text", inputmode: "decimal", role: "spinbutton", "aria-label": label, autocomplete: "off", spellcheck: "false",
+    class: "dial", type: "text", role: "spinbutton", "aria-label": label, autocomplete: "off", spellcheck: "false",
   });
   let held = null;
   const show = () => {
