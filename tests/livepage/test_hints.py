@@ -9,7 +9,7 @@ import pytest
 
 from chainrule import nn
 from chainrule.livepage import payload
-from chainrule.livepage.gallery import digit, moons
+from chainrule.livepage.gallery import chain, digit, moons
 from chainrule.livepage.hints import print_hints
 from chainrule.livepage.network import network_subject
 from chainrule.livepage.page import Page
@@ -140,3 +140,12 @@ def test_a_local_derivative_of_0_by_which_nobody_can_divide_is_no_mistake_to_kno
     found = print_hints(subject, range(len(subject.program.steps)))  # a warning of NumPy's is an error in the tests
     assert found is not None
     assert found[1]
+
+
+def test_what_a_hint_says_has_the_names_of_the_page():
+    found = print_hints(chain(), range(9))
+    assert found is not None
+    said = " ".join([says for _, _, says, _ in found[1]])
+    assert not re.search(r"\b[a-z]+\d|\*", said), said
+    assert "this is the gradient of w₁" in said
+    assert "the derivative of v₁² is left out" in said

@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 
 from chainrule.core.operation import Pointwise
 from chainrule.livepage.passes import edges_of
-from chainrule.livepage.subject import DIGITS, Subject
-from chainrule.pictures.draw import edges_between, opened, sketch_of
+from chainrule.livepage.subject import Subject
+from chainrule.pictures.draw import edges_between, opened, sketch_in
 from chainrule.pictures.ink import drawn
 from chainrule.pictures.layout import DOWN, RIGHT
-from chainrule.pictures.live import Live
 from chainrule.pictures.sketch import Arrow, Box, Sketch
 from chainrule.pictures.svg import svg
 from chainrule.program import Step
@@ -39,9 +38,9 @@ class Places:
 
 def places_of(subject: Subject) -> Places:
     """The pictures of a subject."""
-    live = Live([subject.output], DIGITS)
-    sketch = sketch_of(live)
-    blocks, _ = opened(live)
+    live = subject.live.again()
+    blocks, owner = opened(live)
+    sketch = sketch_in(live, blocks, owner)
     edges = {(step.place, slot): n for (step, slot), n in edges_of(subject.program).items()}
     between = [found for _, found in edges_between(blocks)]
     links = [[edges[s.place, slot] for s, slot, _ in found if (s.place, slot) in edges] for found in between]

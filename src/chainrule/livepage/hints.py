@@ -16,11 +16,12 @@ from chainrule.core.state import Quiet
 from chainrule.errors import ChainruleError
 from chainrule.livepage.passes import leaf_names, printed
 from chainrule.livepage.subject import Subject, nodes_at
+from chainrule.maths import unicode
 from chainrule.program import Step
 from chainrule.program.run import record
 from chainrule.verify.marking.changes import Change
 from chainrule.verify.marking.fingerprints import what_mistakes_give
-from chainrule.verify.marking.problem import Problem, probes_of, recorded_problem
+from chainrule.verify.marking.problem import Problem, probes_of, recorded_problem, texts_of
 from chainrule.verify.marking.walk import Walk
 from chainrule.verify.mistakes import KINDS
 
@@ -74,6 +75,9 @@ def print_hints(subject: Subject, asked: Collection[int]) -> tuple[str, list[Hin
         place_of = {problem.step_of[node]: step.place for step, node in apart.items() if node in problem.step_of}
         with Quiet():
             probes = [Walk(problem, numbers) for numbers in probes_of(problem, {}, 2)]
+        # What is said has the names and formulas of the page.
+        problem.names |= {step: subject.live.name(subject.program.steps[place]) for step, place in place_of.items()}
+        problem.text = texts_of(problem.program, problem.named, unicode)
         known = [
             (step, change)
             for step, place in place_of.items()

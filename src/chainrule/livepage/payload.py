@@ -6,7 +6,7 @@ import base64
 import gzip
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,7 @@ def payload_of(subject: Subject) -> dict[str, Any]:
     """A subject as data for JSON; `source` is that of an object with its functions."""
     live = len(subject.program) <= MOST_LIVE
     places = places_of(subject)
+    layers = layers_of(subject) if live else []
     data: dict[str, Any] = {
         "title": subject.title or titled(subject),
         "text": typed_of(subject) if subject.is_scalar and len(subject.program) <= MOST_TYPED else "",
@@ -73,8 +74,8 @@ def payload_of(subject: Subject) -> dict[str, Any]:
         "look": looked_at(subject),
         "telling": telling(subject) if live else [],
         "notes": list(places.notes),
-        "layers": layers_of(subject),
-        "asking": asking(subject),
+        "layers": layers,
+        "asking": asking(subject, layers) if live else [],
         "points": points_of(subject),
         "rows": subject.rows,
         "kinks": kinks_of(subject),
@@ -203,10 +204,10 @@ def layers_of(subject: Subject) -> list[dict[str, Any]]:
     return found
 
 
-def asking(subject: Subject) -> list[int]:
+def asking(subject: Subject, layers: Sequence[Mapping[str, Any]]) -> list[int]:
     """The steps whose gradients are asked for: of nets the weights, and the sums of layers."""
     moving = [step for step in subject.program.steps if step.requires_grad]
-    sums = {place for layer in layers_of(subject) for place in layer["steps"]}
+    sums = {place for layer in layers for place in layer["steps"]}
     few = [step.place for step in moving if step.op is None or step.place in sums]
     return [step.place for step in moving] if subject.is_scalar or len(few) < 2 else few
 

@@ -31,7 +31,7 @@ def symbols_for(names: dict[str, Shape] | Sequence[str]) -> dict[str, Symbol]:
         if symbol in taken:
             symbol = Symbol(name)
         taken.add(symbol)
-        found[name] = replace(symbol, name=name, shape=shapes[name])
+        found[name] = Symbol(symbol.base, symbol.below, mark=symbol.mark, name=name, shape=shapes[name])
     return {name: found[name] for name in shapes}
 
 

@@ -119,7 +119,19 @@ def outputs_of(x: Any) -> list[Node]:
 
 def sketch_of(live: Live, *, wrt: Any = None, open_: Any = None, title: str = "", calls: Calls | None = None) -> Sketch:
     """A live graph in words: step by step where that fits, else in as few boxes as it takes."""
-    blocks, owner = opened(live, open_, calls)
+    return sketch_in(live, *opened(live, open_, calls), wrt=wrt, title=title, calls=calls)
+
+
+def sketch_in(
+    live: Live,
+    blocks: summary.Blocks,
+    owner: Mapping[Step, Path],
+    *,
+    wrt: Any = None,
+    title: str = "",
+    calls: Calls | None = None,
+) -> Sketch:
+    """The same with a box for each block of steps, in the frames of the modules that own them."""
     live.written = [*[step for block in blocks if len(block) == 1 for step in block], *live.lifted.program.outputs]
     live.written += list(live.origins)[:MOST_TOLD]
     name_inside(live, owner)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -62,6 +63,14 @@ class Live:
         self.given = gradients
         """Gradients to show in place of those on the nodes, and those that would be right."""
         self.right = right or {}
+
+    def again(self) -> Live:
+        """The same graph before anything was chosen of it, as which steps have a box."""
+        found = copy(self)
+        for name in ("letters", "symbols", "whole_symbols"):
+            found.__dict__.pop(name, None)
+        found.short, found.written, found.notes = {}, found.steps, []
+        return found
 
     def number(self, step: Step) -> Any:
         """What a step came to when it was recorded."""

@@ -207,8 +207,9 @@ def stops(problem: Problem, wrt: Step, walk: Walk) -> Iterator[Change]:
             f"this is ∂{problem.name(step)}/∂{asked}: the gradient that arrives at {problem.name(step)} is missing",
             lambda walk, step=step: walk.handed_down(step, np.ones(step.shape), wrt),
         )
-    for name, leaf in problem.leaves.items():
+    for leaf in problem.leaves.values():
         if leaf is not wrt:
+            name = problem.name(leaf)
             yield Change(
                 "other-parameter",
                 f"{name}, where {asked} is asked",
@@ -219,8 +220,9 @@ def stops(problem: Problem, wrt: Step, walk: Walk) -> Iterator[Change]:
     if wrt.ndim == 2:
         turned = lambda walk: np.transpose(walk.right[wrt])  # noqa: E731
         yield Change("transposed", f"the gradient of {asked} (d{asked})", "the result is transposed", turned)
-    for name, step in problem.named.items():
+    for step in problem.named.values():
         if step.shape == wrt.shape:
+            name = problem.name(step)
             yield Change(
                 "gradient-for-value",
                 f"{name}, where the gradient of {asked} is asked",

@@ -20,6 +20,7 @@ from chainrule.errors import ChainruleError, FormulaError, GraphError
 from chainrule.expression.arguments import shapes_of
 from chainrule.expression.typed.assignments import Assignments, read_assignments
 from chainrule.expression.typed.parsed import CONSTANTS
+from chainrule.maths import Tree, plain
 from chainrule.program import Kind, Program, Step, lift, run, term_of
 from chainrule.verify.marking.whole import operation_for
 from chainrule.verify.spelling import with_signs
@@ -315,9 +316,11 @@ def recorded_problem(output: Any, names: Mapping[Any, str]) -> Problem:
     return Problem(lifted.program, named, text, owner, recorded, lifted.step)
 
 
-def texts_of(program: Program, named: Mapping[str, Step]) -> dict[Step, str]:
-    """How each step of a recorded program is typed, down to what has a name; of a long one the operation's name."""
-    from chainrule.maths import plain
+def texts_of(program: Program, named: Mapping[str, Step], printer: Callable[[Tree], str] = plain) -> dict[Step, str]:
+    """How each step of a recorded program is typed, down to what has a name; of a long one the operation's name.
+
+    Another `printer` writes it as it is printed.
+    """
     from chainrule.maths.of_terms import tree_of_term
 
     symbols = {step: symbol(name, step.shape) for name, step in named.items()}
@@ -331,7 +334,7 @@ def texts_of(program: Program, named: Mapping[str, Step]) -> dict[Step, str]:
         if len(program) <= MOST_WRITTEN:
             letters = {other: letter for other, letter in symbols.items() if other is not step}
             term = term_of(step, letters)
-            written = plain(tree_of_term(term)) if isinstance(term, Term) else str(term)
+            written = printer(tree_of_term(term)) if isinstance(term, Term) else str(term)
             found[step] = written if len(written) <= LONGEST_TEXT else found[step]
     return found
 
