@@ -25,6 +25,10 @@ def box(picture, start):
     return found
 
 
+def titles(picture):
+    return [x.title for x in picture.sketch.boxes]
+
+
 def factors(sketch):
     """The local derivatives by the names of both ends."""
     name = [x.title.partition(" = ")[0] for x in sketch.boxes]
@@ -322,6 +326,21 @@ def test_formulas_have_the_digits_of_the_picture_and_a_new_shape_says_so():
     titles = [one.title for one in cr.draw(y).sketch.boxes]
     assert "v₁ = x/1.732" in titles
     assert "v₂ = reshape(v₁)" in titles
+
+
+def test_names_in_a_formula_read_as_names():
+    """A label with a sign in it stands in brackets, a long one is cut, and what a network is given has a name."""
+    for ours, theirs, product in (
+        ("x+y", "b", "v₁ = (x+y) · b"),
+        ("2x", "a b", "v₁ = (2x) · (a b)"),
+        ("the_first_of_all_weights", "<script>", "v₁ = the_first… · (<script>)"),
+        ("w_1", "b'", "v₁ = w₁ · b'"),
+    ):
+        assert titles(cr.draw(cr.Value(2.0, label=ours) * cr.Value(3.0, label=theirs)))[-1] == product
+    net = nn.Sequential(nn.Linear(2, 3, rng=0), nn.Tanh())
+    assert titles(cr.draw(net, np.ones((4, 2))))[0] == "x"
+    score = nn.Linear(2, 3, rng=0)(np.ones((1, 2)))
+    assert titles(cr.draw(nn.CrossEntropyLoss()(score, np.array([0]))))[-1].endswith("cross_entropy(score, …)")
 
 
 def test_the_note_says_what_the_picture_has():

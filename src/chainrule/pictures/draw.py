@@ -9,6 +9,8 @@ from importlib import import_module
 from inspect import signature
 from typing import Any, cast
 
+import numpy as np
+
 from chainrule.core import Value
 from chainrule.core.labels import find_labels
 from chainrule.core.tensor import Tensor
@@ -94,8 +96,9 @@ def draw(
             signature(x.forward).bind(*inputs)
         except TypeError as error:
             raise DtypeError(f"{name} does not run ({error}): give its inputs, as cr.draw(net, x)") from None
+        given = with_names(x, inputs)
         with watched(x, name) as calls:
-            x = nodes_in(x(*inputs))
+            x = nodes_in(x(*given))
         labels = calls.labels
     elif inputs:
         raise DtypeError("inputs are given to a network, and this is none: draw its result alone")
@@ -104,6 +107,19 @@ def draw(
         return Picture((Sketch(title or "An empty graph", (), (), notes=("There is nothing to draw.",)),))
     live = Live(outputs, digits, labels=labels)
     return Picture((sketch_of(live, wrt=wrt, open_=open, title=title, calls=calls),), direction)
+
+
+def with_names(net: Any, inputs: Sequence[Any]) -> list[Any]:
+    """What a network is given, arrays of numbers under the names that its `forward` has for them."""
+    names = [*signature(net.forward).parameters, *[""] * len(inputs)]
+    return [named_array(x, name) for x, name in zip(inputs, names, strict=False)]
+
+
+def named_array(x: Any, name: str) -> Any:
+    """Numbers in an array as a leaf with a name; anything else as it is."""
+    if type(x) is not np.ndarray or not np.issubdtype(x.dtype, np.floating):
+        return x
+    return Tensor(x, dtype=x.dtype, label=name)
 
 
 def outputs_of(x: Any) -> list[Node]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
@@ -14,12 +15,12 @@ import numpy as np
 from chainrule.core import Value
 from chainrule.core.graph import backward_order, pullback
 from chainrule.core.labels import find_labels, names_by_role
-from chainrule.core.operation import Pointwise
+from chainrule.core.operation import Fused, Pointwise
 from chainrule.core.operators import NO_SETTINGS
 from chainrule.core.state import Quiet
 from chainrule.core.term import REFUSALS, Term
 from chainrule.errors import GraphError
-from chainrule.maths import Tree, plain, unicode
+from chainrule.maths import Symbol, Tree, plain, unicode
 from chainrule.maths.names import symbol_named, symbols_for
 from chainrule.maths.of_terms import tree_of_term
 from chainrule.pictures.numbers import NONE, number, rounded, shown
@@ -28,12 +29,24 @@ from chainrule.program import Kind, Step, lift, term_of
 from chainrule.rewrite import simplify
 from chainrule.rewrite.local import handed_back
 
-LONGEST_LABEL, LONGEST_NAME, LONGEST_FORMULA, LONGEST_FACTOR = 40, 24, 30, 20
+LONGEST_LABEL, LONGEST_NAME, LONGEST_FORMULA, LONGEST_FACTOR, LONGEST_INSIDE = 40, 24, 30, 20, 10
+SIGNS = re.compile(r"[^\w.\[\]'…\N{COMBINING CIRCUMFLEX ACCENT}]")
+"""What a name has in it that would read as an operation beside others."""
 """Signs of a text; what is longer is cut, and a formula is left out for the name of its operation."""
 ACCURACY = 1e-4
 """How closely a leaf's gradient agrees with that of one backward pass in single precision."""
 
 Node = Any
+
+
+def in_formula(name: Tree, printer: Callable[[Tree], str], longest: int) -> Tree:
+    """A name as it stands in a formula: cut where it is too long, and in brackets where signs in it read as more."""
+    text = printer(name)
+    short = fitted(text, longest)
+    odd = SIGNS.search(short) or short[:1].isdigit()
+    if short == text and not odd:
+        return name
+    return Symbol(f"({short})" if odd else short, shape=name.shape)
 
 
 class Live:
@@ -139,15 +152,28 @@ class Live:
         if step.op is None:
             return name
         letters = {x: self.letters[x] for x in step.inputs if isinstance(x, Step)}
-        given = ", ".join([printer(names[letter]) for letter in letters.values()])
+        for longest in (LONGEST_LABEL, LONGEST_INSIDE):
+            inside = {x: in_formula(names[x], printer, longest) for x in letters.values()}
+            given = ", ".join(map(printer, inside.values()))
+            text = self.formula(step, letters, {**names, **inside}, printer)
+            called = f"{step.op.name}({given}{', …' * bool(step.settings)})"
+            if text == given:  # only its shape is another
+                text = f"{step.op.name}({given})"
+            for found in (text, called):
+                if 0 < len(found) <= LONGEST_FORMULA and len(set(inside.values())) == len(inside):
+                    return f"{name} = {found}"
+        return f"{name} = {step.op.name}"
+
+    def formula(
+        self, step: Step, letters: Mapping[Step, Term], names: Mapping[Term, Tree], printer: Callable[[Tree], str]
+    ) -> str:
+        """How a step is computed; nothing where that has no formula, or one that hangs on which rows data choose."""
+        if isinstance(step.op, Fused) and any([isinstance(x, np.ndarray) for x in step.settings.values()]):
+            return ""
         try:
-            text = self.printed(term_of(step, letters), names, printer)
+            return self.printed(term_of(step, letters), names, printer)
         except REFUSALS:
-            text = ""
-        called = f"{step.op.name}({given}{', …' * bool(step.settings)})"
-        if text == given:  # only its shape is another
-            text = f"{step.op.name}({given})"
-        return f"{name} = {next((x for x in (text, called) if 0 < len(x) <= LONGEST_FORMULA), step.op.name)}"
+            return ""
 
     def printed(self, term: Any, names: Mapping[Term, Tree], printer: Callable[[Tree], str]) -> str:
         """A formula, its constants in the digits of the picture; a new shape is not in it, but stands in the box."""
