@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import re
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
@@ -30,8 +30,8 @@ from chainrule.rewrite import simplify
 from chainrule.rewrite.local import handed_back
 
 LONGEST_LABEL, LONGEST_NAME, LONGEST_FORMULA, LONGEST_FACTOR, LONGEST_INSIDE = 40, 24, 30, 20, 10
-SIGNS = re.compile(r"[^\w.\[\]'…\N{COMBINING CIRCUMFLEX ACCENT}]")
-"""What a name has in it that would read as an operation beside others."""
+IN_NAMES = "_.[]'…"
+"""Signs that names have in them; any other would read as an operation beside others."""
 """Signs of a text; what is longer is cut, and a formula is left out for the name of its operation."""
 ACCURACY = 1e-4
 """How closely a leaf's gradient agrees with that of one backward pass in single precision."""
@@ -43,7 +43,8 @@ def in_formula(name: Tree, printer: Callable[[Tree], str], longest: int) -> Tree
     """A name as it stands in a formula: cut where it is too long, and in brackets where signs in it read as more."""
     text = printer(name)
     short = fitted(text, longest)
-    odd = SIGNS.search(short) or short[:1].isdigit()
+    letters = [sign.isalnum() or sign in IN_NAMES or bool(unicodedata.combining(sign)) for sign in short]
+    odd = not all(letters) or short[:1].isdigit()
     if short == text and not odd:
         return name
     return Symbol(f"({short})" if odd else short, shape=name.shape)
