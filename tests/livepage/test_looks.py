@@ -345,6 +345,13 @@ def test_a_notebook_shows_it_in_a_frame(browser):
     frame.evaluate("chainrule.train(1)")
     frame.wait_for_timeout(300)
     assert frame.evaluate("chainrule.values().w1") == pytest.approx(2.18)
+    frame.click("#begin")
+    frame.fill("#answer", "0.5")
+    frame.click("#try-form [type=submit]")
+    assert frame.inner_text("#judged").startswith("right")
+    frame.click("#take")
+    frame.click("#export form button")
+    assert not frame.evaluate("document.getElementById('export').open")
     assert wrong == []
     context.close()
     assert "&lt;" in shown

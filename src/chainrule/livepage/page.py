@@ -77,7 +77,7 @@ class Page:
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the page in a frame."""
-        return framed(self.html, "46rem", "allow-scripts allow-downloads")
+        return framed(self.html, "46rem", "allow-scripts allow-downloads allow-forms")
 
     def __repr__(self) -> str:
         steps = sum([subject.computed for subject in self.subjects])
