@@ -301,6 +301,27 @@ def test_leaves_that_change_are_read_again_and_shared_with_the_graph():
     assert len(slopes) == len(leaves)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_a_schedule_has_every_entry_once_behind_what_it_reads(share):
+    if machine is None:
+        pytest.skip("the kernels were not built")
+    source = np.random.default_rng(5)
+    count = 3000
+    operands = [source.integers(-1, np.arange(count)) for _ in range(3)]
+    marks = np.where(source.random(count) < share, source.choice([5, 7], count), IN_ORDER)
+    marks[source.random(count) < 0.1] = -1
+    order, runs = machine.scheduled(*operands, marks)
+    assert sorted(order.tolist()) == np.flatnonzero(marks >= 0).tolist()
+    assert np.sum(runs[:, 1]) == len(order)
+    starts = np.repeat(np.cumsum(runs[:, 1]) - runs[:, 1], runs[:, 1])
+    assert np.array_equal(np.repeat(runs[:, 0], runs[:, 1]), marks[order])
+    place = np.full(count, -1)
+    place[order] = np.arange(len(order))
+    within = np.where(marks[order] == IN_ORDER, np.arange(len(order)), starts)
+    for operand in operands:
+        assert np.all(np.where(operand < 0, -1, place[operand])[order] < within)
+
+
 def test_a_tape_that_reads_what_is_not_there_is_refused():
     row = Place(WORKSPACE, 0, (16,), (1,), np.dtype(float))
     add = OPERATION["add"]
@@ -317,7 +338,9 @@ def test_a_tape_that_reads_what_is_not_there_is_refused():
         with pytest.raises(AssertionError, match="leads out"):
             Plan({}).sweep(row, Place(WORKSPACE, 0, (4,), (1,), np.dtype(float)), seed, np.array(edges))
     with pytest.raises(IndexError, match="not before it"):
-        machine.stages(np.array([-1, 1]), np.array([-1, -1]), np.array([-1, -1]), np.array([0, 0]))
+        machine.scheduled(np.array([-1, 1]), np.array([-1, -1]), np.array([-1, -1]), np.array([0, 0]))
+    with pytest.raises(ValueError, match="entry 1 has no operation of a tape"):
+        machine.scheduled(*[np.array([-1, -1])] * 3, np.array([IN_ORDER, IN_ORDER + 1]))
     with pytest.raises(ValueError, match="another number"):
         machine.kinds(np.array([-1, 0]), np.array([-1]), np.array([-1, -1]), np.array([0, 0]))
 

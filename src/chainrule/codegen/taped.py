@@ -211,14 +211,14 @@ class Layout:
         """How many values the forward makes; those behind are local derivatives."""
         forward.join_products(self.read_later(entries))
         waits = (forward.words >= 0) & ~np.isin(forward.words, [WORDS[word] for word in AS_PRODUCT])
-        stage, depth = machine.stages(*forward.operands, waits)
-        made = np.flatnonzero(forward.words >= 0)
-        key = (stage << 1 | waits) << 32 | np.where(waits, forward.words, depth)
-        made = made[np.argsort(key[made], kind="stable")]
+        marks = np.where(forward.words < 0, -1, np.where(waits, forward.words, IN_ORDER))
+        made, runs = machine.scheduled(*forward.operands, marks)
         self.slot[forward.made[made]] = self.first + np.arange(len(made))
         self.output = int(self.slot[len(reading) - 1])
         self.size = self.first + len(made) + sum([len(x) for _, x, _ in entries.local])
-        self.runs = [self.forward_runs(forward, made, key, waits)]
+        in_order = runs[:, 0] == IN_ORDER
+        counts = np.where(in_order, OPERANDS, forward.counts[np.where(in_order, 0, runs[:, 0])])
+        self.runs = [np.insert(runs, 1, counts, axis=1)]
         self.operands = [self.of_forward(forward, made)]
         self.add_local(entries)
         self.edges(entries)
@@ -230,15 +230,6 @@ class Layout:
         read += [times for _, _, times, _ in entries.edges]
         every = np.concatenate(read)
         return np.unique(every[(every >= 0) & (every < self.values)])
-
-    def forward_runs(self, forward: Forward, made: Longs, key: Longs, waits: Any) -> Longs:
-        """The operation, the number of its operands and the length of each run of the forward."""
-        group = np.where(waits, key, key >> 32 << 32)[made]
-        starts = np.flatnonzero(np.diff(group, prepend=-1))
-        words = np.where(waits, forward.words, IN_ORDER)[made][starts]
-        lengths = np.diff(starts, append=len(made))
-        counts = np.where(words == IN_ORDER, OPERANDS, forward.counts[np.minimum(words, len(forward.counts) - 1)])
-        return np.stack([words, counts, lengths], axis=1)
 
     def of_forward(self, forward: Forward, made: Longs) -> Longs:
         """The places of the operands of the forward."""
@@ -314,7 +305,7 @@ class Layout:
         found[times] = self.multiples(found[times], slopes[times])
         place = np.cumsum(~gone) - 1
         passes = np.stack([place[into], place[readers[edge]], found])[:, stays]
-        order = in_levels(passes[0], passes[1])
+        order = by_urgency(passes[0], passes[1])
         self.passes = passes[:, order]
         self.selects = selects[edge][stays][order] if np.any(selects) else None
         self.shares, self.seed = int(place[-1]) + 1, int(place[self.seed])
@@ -331,8 +322,8 @@ class Layout:
         return places
 
 
-def in_levels(into: Longs, readers: Longs) -> Longs:
-    """The order of edges by how many must come one after the other before: a processor then passes several at a time.
+def by_urgency(into: Longs, readers: Longs) -> Longs:
+    """The order of edges in which those furthest from the end come first: a processor then passes several at a time.
 
     Each follows the one before it with the same share to add to, so that all add up as they did, and the last one that
     adds to the share it takes.
@@ -344,9 +335,8 @@ def in_levels(into: Longs, readers: Longs) -> Longs:
     before[by_share[follows]] = by_share[np.flatnonzero(follows) - 1]
     latest = np.full(max(into.max(initial=0), readers.max(initial=0)) + 1, -1)
     latest[into] = np.arange(count)
-    none = np.full(count, -1)
-    _, depth = machine.stages(before, latest[readers], none, np.zeros(count, np.int64))
-    return np.argsort(depth, kind="stable")
+    order, _ = machine.scheduled(before, latest[readers], np.full(count, -1), np.full(count, IN_ORDER))
+    return order
 
 
 def reached(into: Longs, readers: Longs, order: Longs, count: int) -> Longs:

@@ -631,7 +631,7 @@ static PyMethodDef functions[] = {
     MANY(weighted), MANY(outer_sum), MANY(add_to_rows), MANY(soften_back), MANY(normalized), MANY(layer_norm_x),
     MANY(plus), MANY(negative_log_likelihood), MANY(cross_entropy_x), MANY(layer_norm_w), MANY(adam_step),
     SINGLE_ONE(column_sums), SINGLE_ONE(soften),
-    {"stages", (PyCFunction)(void (*)(void))stages, METH_FASTCALL, "For each entry of a tape the runs of vectors before it, and its depth."},
+    {"scheduled", (PyCFunction)(void (*)(void))scheduled, METH_FASTCALL, "The order of a tape's entries, and its runs."},
     {"kinds", (PyCFunction)(void (*)(void))kinds, METH_FASTCALL, "For each entry of a tape what it has in common with those that are alike."},
     {NULL},
 };
