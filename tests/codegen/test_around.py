@@ -16,6 +16,7 @@ import chainrule as cr
 from chainrule import nn
 from chainrule.errors import AnomalyError, DtypeError, GraphError
 from chainrule.micrograd.nn import MLP
+from chainrule.program.around import Around
 
 X = np.arange(6.0)
 RATE = 2.0
@@ -556,3 +557,40 @@ def test_a_step_on_frozen_code_follows_what_was_recorded_last():
     after, _ = frozen(w)
     assert after != pytest.approx(before, rel=1e-3)
     assert step(w) == pytest.approx(after, rel=1e-12)
+
+
+def test_the_machine_notices_what_python_does(monkeypatch):
+    held: Any = Box()
+
+    def around(x: Any) -> Any:
+        return or_one(x) * held.rate * RATE if x else unset
+
+    watched = Around(around, [])
+
+    def both() -> bool:
+        assert watched.compared() is watched.is_as_it_was()
+        return watched.compared()
+
+    assert both()
+    for name, value in (("RATE", 4.0), ("NEWER", 1.0)):
+        monkeypatch.setitem(globals(), name, value)
+        assert not both()
+        monkeypatch.undo()
+        assert both()
+    rate, held.rate = held.rate, 3.0
+    assert not both()
+    held.rate = rate
+    assert both()
+    kept, held = held, Box()
+    assert not both()
+    held = kept
+    assert both()
+    around.__code__ = around.__code__.replace(co_name="renamed")
+    assert not both()
+    watched = Around(around, [])
+    assert both()
+    del held.rate
+    assert not both()
+    watched = Around(around, [])
+    unset = 0.0
+    assert not both()

@@ -94,7 +94,8 @@ class Compiled:
         return self if instance is None else MethodType(self, instance)
 
     def __call__(self, *args: Any, **settings: Any) -> Any:
-        if self.around is not None:
+        around = self.around
+        if around is not None and (around.copies or not around.is_as_it_was()):
             self.forget_if_changed()
         if not settings and not switches.anomaly:
             latest = self.latest

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.core import Value
+from chainrule.core.compiled import machine
 from chainrule.core.graph import Node
 from chainrule.core.labels import is_users_file
 
@@ -64,6 +65,17 @@ class Place(NamedTuple):
         if self.was is SAME:
             return "" if now is SAME else now
         return "" if is_equal(now, self.was) else self.name
+
+
+def owner_and_key(read: Any) -> tuple[Any, str | None]:
+    """Where a place is read: in a dict, in a cell, or as an attribute; else by a call, and then the key is None."""
+    if type(read) is partial:
+        owner = getattr(read.func, "__self__", None)
+        if type(owner) is dict and read.func.__name__ == "get":
+            return owner, read.args[0]
+        if read.func is getattr and len(read.args) == 2:
+            return read.args
+    return read, None
 
 
 def is_equal(now: Any, was: Any) -> bool:
@@ -111,6 +123,11 @@ class Around:
             for name, x in found:
                 self.object(name, x)
         self.reads, self.was = [place.read for place in self.places], [place.was for place in self.places]
+        self.is_as_it_was: Callable[[], bool] = self.compared
+        """Whether every place has the very thing that it had: asked at each call."""
+        if machine is not None:
+            rows = zip(self.reads, self.was, strict=True)
+            self.is_as_it_was = machine.Watch(tuple([(*owner_and_key(read), was) for read, was in rows]), MISSING)
 
     def __bool__(self) -> bool:
         return bool(self.places or self.copies)
@@ -135,8 +152,8 @@ class Around:
         self.kept.append(x)
         return True
 
-    def is_as_it_was(self) -> bool:
-        """Whether every place has the very thing that it had: asked at each call."""
+    def compared(self) -> bool:
+        """The same without the machine, place by place."""
         try:
             return all(map(is_, [read() for read in self.reads], self.was))
         except GONE:

@@ -607,6 +607,7 @@ static PyTypeObject program_type = {
 };
 
 #include "arrays.h"
+#include "watch.h"
 #include "order.h"
 
 static PyObject *kernels(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none)) {
@@ -642,7 +643,8 @@ static int prepare(PyObject *module) {
         take_kernels(best_kernels());
     own_handler = PyCapsule_New(&allocator, "mem_handler", NULL);
     if (!own_handler || PyArray_ImportNumPyAPI() < 0 || PyType_Ready(&program_type) < 0 ||
-        PyType_Ready(&chain_type) < 0 || PyModule_AddObjectRef(module, "Chain", (PyObject *)&chain_type) < 0)
+        PyType_Ready(&chain_type) < 0 || PyModule_AddObjectRef(module, "Chain", (PyObject *)&chain_type) < 0 ||
+        PyType_Ready(&watch_type) < 0 || PyModule_AddObjectRef(module, "Watch", (PyObject *)&watch_type) < 0)
         return -1;
     return PyModule_AddObjectRef(module, "Program", (PyObject *)&program_type);
 }
