@@ -22,7 +22,7 @@ from chainrule.core import Value, graph
 from chainrule.core.forward import tangents_of
 from chainrule.core.graph import DIFFERENTIABLE, from_array
 from chainrule.core.mapped import Mapped, core, filled, levels_of, looped, on_core, running
-from chainrule.core.operation import compositions, in_doubles, is_node
+from chainrule.core.operation import compositions, in_doubles, is_node, refuse_masked
 from chainrule.core.state import Transforming, enable_grad
 from chainrule.core.tensor import Tensor
 from chainrule.core.traced import Traced, is_tracing, leaf_from_outside, seed
@@ -390,6 +390,7 @@ def stand_in(x: Any) -> Any:
     if isinstance(x, Tensor) and x.requires_grad and not is_tracing():
         return x.clone()
     array = x.data if isinstance(x, Tensor) else x
+    refuse_masked(array, "a gradient")
     if isinstance(x, bool) or not isinstance(array, ARRAYS):
         raise DtypeError(f"a gradient in a {type(x).__name__} does not exist: give floats, arrays, Values or Tensors")
     array = np.array(in_doubles([array])[0])

@@ -41,14 +41,17 @@ def job(name: str, f: Any, args: Any, number: int) -> Job:
 
 
 def listed(x: Any) -> Any:
-    """An array as nested lists that JSON can hold."""
-    return [listed(part) for part in x] if isinstance(x, list) else float(x)
+    """An array as nested lists that JSON can hold, which has no word for what is not finite."""
+    if isinstance(x, list):
+        return [listed(part) for part in x]
+    return float(x) if np.isfinite(x) else str(float(x)).replace("inf", "Infinity").replace("nan", "NaN")
 
 
 RUN = """
 const fs = require("fs");
 const inputs = JSON.parse(fs.readFileSync(process.argv[2]));
-const given = inputs.map((args, n) => {
+const number = (x) => (Array.isArray(x) ? x.map(number) : Number(x));
+const given = number(inputs).map((args, n) => {
   const m = require(`./program_${n}.js`);
   const out = m[`program_${n}`](...args);
   const numbers = (x) => (x.length === undefined ? [x] : [...x]).map((x) => String(+x));

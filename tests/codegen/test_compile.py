@@ -6,7 +6,8 @@ import pickle
 import subprocess
 import sys
 from collections import Counter
-from functools import wraps
+from dataclasses import dataclass, field
+from functools import partial, wraps
 from types import FunctionType
 
 import numpy as np
@@ -295,6 +296,76 @@ def test_other_shapes_and_types_are_traced_again_and_told():
     assert "It was traced 4 times" in told
     assert "x (2, 2) float64" in told
     assert "x number float64" in told.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("f", "x"),
+    [
+        (lambda x: x * 1e200 * 1e200, 1e-300),
+        (lambda x: x * 1e-200 * 1e-200, 1e300),
+        (lambda x: x / 1e200 / 1e200, 1e300),
+        (lambda x: x * 1e200 / 1e-200, 1e-300),
+        (lambda x: (1e-200 / x) * x, 1e300),
+        (lambda x: x * 1e30 * 1e30, np.float32(1e-30)),
+        (lambda n: n * 9007199254740993 * 3, np.int64(5)),
+        (lambda n: 9007199254740993 * n - 9007199254740993 * n[::-1], np.int64(-3)),
+    ],
+)
+def test_numbers_are_gathered_where_nothing_is_lost(f, x):
+    """Together they may be infinite or 0, and as floating point whole numbers lose digits."""
+    x = np.array([x, x * 2])
+    with np.errstate(all="ignore"):
+        same(cr.compile(f)(x), f(x), 1e-6 if x.dtype == np.float32 else 1e-12)
+
+
+class Alike:
+    """All of them say that they are equal."""
+
+    __slots__ = ("factor",)
+
+    def __init__(self, factor):
+        self.factor = factor
+
+    def __eq__(self, other):
+        return True
+
+    def __hash__(self):
+        return 1
+
+
+@dataclass(frozen=True)
+class Note:
+    text: str
+    factor: float = field(compare=False)
+
+
+def test_settings_that_call_themselves_equal_are_told_apart():
+    scaled = cr.compile(lambda x, setting: x * setting.factor)
+    for made in (Alike, partial(Note, "as before")):
+        for factor in (2.0, 3.0, 2.0, -0.0, 0.0):
+            found = scaled(1.0, made(factor))
+            assert (found, np.signbit(found)) == (factor, np.signbit(factor))
+    assert len(scaled.versions) == 8
+    counted = cr.compile(lambda x, kinds: x * sum([kind is True for kind in kinds]))
+    assert [counted(1.0, frozenset([one])) for one in (1, True)] == [0.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        cr.compile(lambda x: cr.sum(x)),
+        cr.grad(cr.sum),
+        cr.exp,
+        cr.Tensor,
+        lambda x: cr.ones_like(cr.Tensor([1.0, 2.0])) * x,
+        lambda x: cr.vmap(cr.exp)(x),
+        lambda x: cr.cross_entropy(np.ones((2, 2)), x.astype(int) - 1),
+    ],
+)
+def test_masked_arrays_are_refused_where_their_masks_would_be_lost(given):
+    given(np.ma.array([1.0, 2.0]) if given in (cr.exp, cr.Tensor) else np.array([1.0, 2.0]))
+    with pytest.raises(DtypeError, match="masked array"):
+        given(np.ma.array([1.0, 2.0], mask=[False, True]))
 
 
 def test_settings_make_programs_of_their_own():

@@ -5,11 +5,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.machinery import ExtensionFileLoader
+from importlib.util import module_from_spec, spec_from_loader
 from typing import Any
 
 import numpy as np
 import pytest
 
+import chainrule as cr
 from chainrule.core.instructions import (
     FIRST_INPUT,
     OPERATION,
@@ -661,3 +664,29 @@ def test_a_place_outside_its_memory_is_refused():
     plan.copy(Place(2, 0, (2,), (1,), np.dtype(float)), Place(2, 0, (2,), (1,), np.dtype(float)))
     with pytest.raises(AssertionError, match="does not lie in the 8 bytes"):
         plan.check()
+
+
+@pytest.mark.parametrize("kind", "?bhilefd")
+def test_entries_of_every_width_are_moved_whole(kind):
+    """Those of two bytes were read at the places of one: other numbers, and what lay beside the array."""
+    x = np.arange(12).reshape(3, 4).astype(kind)
+    moved = [x.T, x[::-1, ::-1], x[1:, ::2], np.stack([x[:, 0], x[:, 2]])]
+    found = cr.compile(lambda x: (x.T, x[::-1, ::-1], x[1:, ::2], cr.stack([x[:, 0], x[:, 2]])))(x)
+    for one, right in zip(found, moved, strict=True):
+        np.testing.assert_array_equal(one, right, strict=True)
+
+
+def test_an_unknown_instruction_set_in_the_environment_is_told(monkeypatch):
+    in_use = machine.kernels()
+    loader = ExtensionFileLoader(machine.__name__, machine.__file__)
+    again = spec_from_loader(loader.name, loader)
+    assert again is not None
+    monkeypatch.setenv("CHAINRULE_KERNELS", "sse9")
+    try:
+        with pytest.warns(RuntimeWarning, match=r"CHAINRULE_KERNELS=sse9: this processor runs .*baseline"):
+            loader.exec_module(module_from_spec(again))
+        monkeypatch.setenv("CHAINRULE_KERNELS", "baseline")
+        loader.exec_module(module_from_spec(again))
+        assert machine.kernels() == "baseline"
+    finally:
+        machine.use_kernels(in_use)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.codegen.as_numpy import SPELLED, Printer, by_rule
-from chainrule.codegen.primitive import lowered
-from chainrule.codegen.source import ATOM, Source, subscript, used, written
+from chainrule.codegen.primitive import EXACTLY, lowered
+from chainrule.codegen.source import ATOM, SUM, Source, enclosed, subscript, used, written
 from chainrule.codegen.statements import statements_of
 from chainrule.core.operation import Operation, book, kernels
 from chainrule.core.state import Quiet
@@ -35,6 +35,14 @@ def scattered(value: Any, x: Any, *, key: Any, shape: Any) -> Source:
     return Source(text, value, ATOM, used([x, key]))
 
 
+def divided(value: Any, x: Any, y: Any) -> Source:
+    """How often y goes into x; whole numbers by 0 are 0, as in NumPy."""
+    quotient = call("np.floor_divide")(value, x, y)
+    if np.asarray(value).dtype.kind == "f":
+        return quotient
+    return Source(f"np.where({enclosed(y, SUM)} == 0, 0, {quotient.text})", value, ATOM, used([x, y]))
+
+
 def raised(value: Any, x: Any, y: Any) -> Any:
     """A power, whole ones as NumPy's users write them."""
     spelled = SPELLED["pow"](value, x, y)
@@ -55,6 +63,7 @@ WORDS: dict[str, Callable[..., Any]] = {
     "det": call("np.linalg.det"),
     "erf": call("jax.scipy.special.erf"),
     "erfc": call("jax.scipy.special.erfc"),
+    "floor_divide": divided,
     "inv": call("np.linalg.inv"),
     "log_softmax": call("jax.nn.log_softmax"),
     "logsumexp": call("jax.nn.logsumexp"),
@@ -109,7 +118,7 @@ class JaxPrinter(Printer):
 
 def jax_source(trace: Trace, name: str, made_for: str = "") -> str:
     """The module of a program for JAX: one pure function of its arguments."""
-    trace = lowered(trace, words_for(trace).__contains__, "JAX")
+    trace = lowered(trace, (words_for(trace) | EXACTLY).__contains__, "JAX")
     printer = JaxPrinter(statements_of(trace, [name]))
     body = printer.body()
     tables = printer.tables().strip()

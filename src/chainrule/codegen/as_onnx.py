@@ -21,6 +21,7 @@ NODES = {
     "minimum": "Min", "mul": "Mul", "neg": "Neg", "pow": "Pow", "reciprocal": "Reciprocal", "relu": "Relu",
     "rint": "Round", "sigmoid": "Sigmoid", "sign": "Sign", "sin": "Sin", "sinh": "Sinh", "softplus": "Softplus",
     "sqrt": "Sqrt", "sub": "Sub", "tan": "Tan", "tanh": "Tanh", "where": "Where",
+    "float16": "Identity", "float32": "Identity", "float64": "Identity",  # behind the cast that any input may need
 }  # fmt: skip
 """Operations that are one node of the same meaning."""
 

@@ -25,14 +25,14 @@ from chainrule.core import Value
 from chainrule.core.collector import without_collector
 from chainrule.core.graph import Node, from_array
 from chainrule.core.mapped import running
-from chainrule.core.operation import kernels
+from chainrule.core.operation import kernels, refuse_masked
 from chainrule.core.state import Quiet, switches
 from chainrule.core.traced import is_tracing
 from chainrule.core.tree import flatten, unflatten
 from chainrule.custom import CustomRule
 from chainrule.errors import ChainruleError, DtypeError, FileError, GraphError
 from chainrule.program import Kind, Step, Trace, trace
-from chainrule.program.around import MOST_PLACES, Around
+from chainrule.program.around import MOST_PLACES, PLAIN, Around, is_users
 from chainrule.program.trace import is_data, leaf_of, names_of_arguments, traced_again
 
 if TYPE_CHECKING:
@@ -362,6 +362,7 @@ def is_followed(leaves: Sequence[Any]) -> bool:
 def kind_of(x: Any) -> Hashable:
     """What tells arguments apart for which another program is needed."""
     if isinstance(x, np.ndarray):
+        refuse_masked(x, "a compiled function")
         return x.shape, x.dtype.str
     if isinstance(x, Node):
         return "tensor", x.shape, x.dtype.str
@@ -376,7 +377,37 @@ def kind_of(x: Any) -> Hashable:
             f"a compiled function takes numbers, arrays, Tensors and settings that stay as they are, not a "
             f"{type(x).__name__}"
         ) from None
-    return type(x), x
+    return (type(x), x) if type(x) in (bool, int, str) else (type(x), x, told_apart(x))
+
+
+class Itself:
+    """A thing, equal to none but itself, whatever it says of that; it lives as long as someone compares with it."""
+
+    def __init__(self, x: Any) -> None:
+        self.x = x
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Itself) and other.x is self.x
+
+    def __hash__(self) -> int:
+        return id(self.x)
+
+
+def told_apart(x: Any) -> Hashable:
+    """What tells a setting from one that calls itself equal: as 1 does to True in a set, or by an `__eq__` of its own.
+
+    That of a user's class may leave out what the function reads. What cannot be compared stands for itself.
+    """
+    if isinstance(x, PLAIN):
+        return type(x), repr(x)
+    if type(x) in (tuple, frozenset):
+        return type(x)(map(told_apart, x))
+    if type(x).__hash__ is None or not is_users(type(x)):
+        return (type(x), x) if type(x).__hash__ else Itself(x)
+    slots = [name for kind in type(x).__mro__ for name in vars(kind).get("__slots__", ())]
+    held = {name: getattr(x, name, None) for name in slots} | getattr(x, "__dict__", {})
+    own = type(x).__eq__ is not object.__eq__
+    return type(x), tuple([(name, told_apart(part)) for name, part in held.items()]) if own else Itself(x)
 
 
 def fits(step: Step, x: Any) -> bool:

@@ -70,6 +70,11 @@ def holds(x: Text) -> Text:
     return x if x.binds in (COMPARISON, BOTH, EITHER) else Text(f"{x.inside(SUM)} != 0", COMPARISON)
 
 
+def either(x: Text) -> str:
+    """One side of an or; compilers warn of an and in it without parentheses."""
+    return holds(x).text if holds(x).binds == EITHER else holds(x).inside(COMPARISON)
+
+
 def chosen(x: Text, weight: Text) -> Text:
     """A product that a weight of 0 makes 0, whatever x is."""
     if weight.binds == COMPARISON:
@@ -93,6 +98,7 @@ COMMON: dict[str, Callable[..., Text]] = {
     "chosen": chosen,
     "div": infix("/", PRODUCT),
     "equal": infix("==", COMPARISON),
+    "float64": lambda x: x,
     "greater": infix(">", COMPARISON),
     "greater_equal": infix(">=", COMPARISON),
     "identity": lambda x: x,
@@ -102,7 +108,7 @@ COMMON: dict[str, Callable[..., Text]] = {
     "logical_and": lambda x, y: Text(f"{holds(x).inside(BOTH)} && {holds(y).inside(COMPARISON)}", BOTH),
     "logical_not": lambda x: Text(f"{x.inside(SUM)} == 0", COMPARISON),
     "logical_xor": lambda x, y: Text(f"({holds(x).text}) != ({holds(y).text})", COMPARISON),
-    "logical_or": lambda x, y: Text(f"{holds(x).inside(EITHER)} || {holds(y).inside(BOTH)}", EITHER),
+    "logical_or": lambda x, y: Text(f"{either(x)} || {either(y)}", EITHER),
     "maximum": call("larger"),
     "minimum": call("smaller"),
     "mul": infix("*", PRODUCT),
@@ -151,6 +157,8 @@ C = Language(
         **{name: call(name) for name in [*FUNCTIONS, "erf", "erfc", "exp2", "fmod", "rint"]},
         "abs": call("fabs"),
         "pow": power("pow"),
+        "float16": call("half_of"),
+        "float32": lambda x: Text(f"(double)(float){x.inside(ATOM)}", SIGN),
         "isfinite": call("isfinite"),
         "isinf": call("isinf"),
         "isnan": call("isnan"),
@@ -163,6 +171,14 @@ C = Language(
         "logaddexp": (
             "static double logaddexp(double x, double y) {\n"
             "  return x == y ? x + log(2.0) : x > y ? x + log1p(exp(y - x)) : x <= y ? y + log1p(exp(x - y)) : x + y;\n"
+            "}"
+        ),
+        "half_of": (
+            "static double half_of(double x) {\n"
+            "  double unit = 1.0 / (1 << 24);\n"
+            "  while (fabs(x) >= 2048 * unit && unit < 32) unit *= 2;\n"
+            "  const double out = rint(x / unit) * unit;\n"
+            "  return fabs(out) < 65536 ? out : out * INFINITY;\n"
             "}"
         ),
         "remainder_of": (
@@ -200,6 +216,8 @@ JAVASCRIPT = Language(
         "erf": call("erf"),
         "erfc": call("erfc"),
         "exp2": lambda x: Text(f"Math.pow(2, {x.text})"),
+        "float16": call("halfOf"),
+        "float32": call("Math.fround"),
         "fmod": infix("%", PRODUCT),
         "hypot": call("Math.hypot"),
         "isfinite": call("Number.isFinite"),
@@ -217,6 +235,14 @@ JAVASCRIPT = Language(
             "function logaddexp(x, y) {\n"
             "  if (x === y) return x + Math.LN2;\n"
             "  return x > y ? x + Math.log1p(Math.exp(y - x)) : x < y ? y + Math.log1p(Math.exp(x - y)) : x + y;\n"
+            "}"
+        ),
+        "halfOf": (
+            "function halfOf(x) {\n"
+            "  let unit = 1 / (1 << 24);\n"
+            "  while (Math.abs(x) >= 2048 * unit && unit < 32) unit *= 2;\n"
+            "  const out = rint(x / unit) * unit;\n"
+            "  return Math.abs(out) < 65536 ? out : out * Infinity;\n"
             "}"
         ),
         "remainder_of": (

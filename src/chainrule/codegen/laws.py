@@ -432,13 +432,15 @@ def numbers_gathered(b: Builder, step: Step) -> Any:
             if split is None:
                 continue
             if b.number(number) is not None:
+                if not is_moderate(b.number(number), step):
+                    return None
                 return scaled(b, b.number(number) * split[0], split[1], step)
             if isinstance(number, Step) and step.size >= max(number.size, rest.size):
                 product = b.step("mul", *((number, split[1]) if number is x else (split[1], number)))
                 if product.dtype == step.dtype and product.shape == step.shape:
                     return scaled(b, split[0], product, step)
     split = factor_of(b, x, step) if is_only(step, "div") else None
-    if split is not None and b.number(y):
+    if split is not None and b.number(y) and is_moderate(b.number(y), step):
         return scaled(b, split[0] / b.number(y), split[1], step)
     return None
 
@@ -448,17 +450,24 @@ def factor_of(b: Builder, x: Any, step: Step) -> tuple[Any, Step] | None:
 
     In another type the multiple may be another number: 2n runs over in eight bits, and is rounded in float32.
     """
-    if isinstance(x, Step) and x.dtype != step.dtype:
+    if not is_only(x, "mul", "div") or x.dtype != step.dtype or step.dtype.kind != "f":
+        return None
+    number, rest = x.inputs if is_only(x, "mul") else x.inputs[::-1]
+    known = b.number(number)
+    if known is None or not isinstance(rest, Step) or not is_moderate(known, step):
         return None
     if is_only(x, "mul"):
-        number, rest = x.inputs
-        if b.number(number) is not None and isinstance(rest, Step):
-            return float(b.number(number)), rest
-    if is_only(x, "div"):
-        rest, number = x.inputs
-        if b.number(number) and isinstance(rest, Step):
-            return 1 / float(b.number(number)), rest
-    return None
+        return float(known), rest
+    return (1 / float(known), rest) if known else None
+
+
+def is_moderate(number: Any, step: Step) -> bool:
+    """Whether a product with another such number is finite, and 0 only where one of them is.
+
+    Else numbers that a program keeps apart would be infinite, or 0, together: x · 1e200 · 1e200 at x = 1e-300.
+    """
+    exponent = np.frexp(float(number))[1]
+    return bool(np.isfinite(number)) and abs(exponent) <= np.finfo(step.dtype).maxexp // 4
 
 
 def scaled(b: Builder, number: Any, x: Step, like: Step) -> Step:
@@ -478,6 +487,8 @@ def quotients(b: Builder, step: Step) -> Any:
             top, bottom = x.inputs
             number = b.number(top)
             if number is not None and isinstance(bottom, Step) and b.number(bottom) is None:
+                if step.dtype.kind != "f" or not is_moderate(number, step):
+                    return None
                 quotient = b.step("div", y, bottom)
                 return scaled(b, number, quotient, step) if quotient.shape == step.shape else None
     return None

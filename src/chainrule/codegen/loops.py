@@ -15,7 +15,7 @@ import numpy as np
 
 from chainrule.codegen.identifiers import Names, function_name
 from chainrule.codegen.languages import PRODUCT, Language, Text, infix
-from chainrule.codegen.primitive import adds, gathers, lowered
+from chainrule.codegen.primitive import adds, gathers, lowered, word_of
 from chainrule.codegen.statements import Statements, statements_of
 from chainrule.core.operation import Pointwise
 from chainrule.errors import ChainruleError
@@ -31,6 +31,11 @@ WHOLE = frozenset({"concatenate", "index", "largest", "matmul", "scatter", "smal
 
 CAN_GO_ROUND = frozenset({"abs", "add", "matmul", "mul", "neg", "pow", "scatter", "sub"})
 """Operations that may give a number with more bits than those that it is made of."""
+
+ROUNDS_NOTHING = frozenset(
+    {"abs", "astype", "maximum", "minimum", "neg", "sign", "where", *WHOLE - {"matmul", "scatter"}}
+)
+"""Operations that give one of the numbers that they were given."""
 
 START = {"largest": -np.inf, "smallest": np.inf}
 TAKEN = {"largest": "maximum", "smallest": "minimum"}
@@ -62,10 +67,10 @@ class Loops:
         self.language = language
         self.looks = looks
         self.trace = lowered(trace, {*language.words, *WHOLE}.__contains__, language.name)
-        self.refuse_what_goes_round()
         self.moves: dict[Step, Any] = {}
         self.sums: dict[Step, Any] = {}
         self.look_at_moves()
+        self.refuse_other_arithmetic()
         self.feeding = self.operands()
         around = [*language.reserved, *language.helpers, *taken]
         self.name = function_name(name, around)
@@ -79,12 +84,17 @@ class Loops:
         self.extents: tuple[int, ...] = ()
         self.one_loop = False
 
-    def refuse_what_goes_round(self) -> None:
-        """Both languages compute in double precision, where whole numbers of few bits would begin anew."""
+    def refuse_other_arithmetic(self) -> None:
+        """Both languages compute in double precision, where few bits neither go round nor are rounded each time."""
         for step in self.trace.program.steps:
-            if step.op is None or step.op.name not in CAN_GO_ROUND or step.dtype.kind not in "iu":
+            if step.op is None or step in self.moves:
                 continue
-            if step.dtype != np.int64:
+            if step.dtype == np.float16 and step.op.name not in ROUNDS_NOTHING:
+                raise ChainruleError(
+                    f"{step.op.name} of float16 is rounded to its few digits, and {self.language.name} computes in "
+                    "double precision: take float32 or float64; the targets numpy and jax have it"
+                )
+            if step.op.name in CAN_GO_ROUND and step.dtype.kind in "iu" and step.dtype != np.int64:
                 raise ChainruleError(
                     f"{step.op.name} of {step.dtype} goes round where its bits end, and {self.language.name} computes "
                     "in double precision: take int64 or floats; the targets numpy and jax have it"
@@ -149,7 +159,7 @@ class Loops:
             return self.entry(x.inputs[0], self.moves[x].ravel()[places])
         assert x.op is not None
         inputs = [self.entry(y, places if not isinstance(y, Step) else spread(y, x, places)) for y in x.inputs]
-        return self.language.words[x.op.name](*inputs)
+        return self.language.words[word_of(x)](*inputs)
 
     def constant(self, x: Step, places: Any) -> Text:
         """Numbers of the program's own: one number, or a table."""

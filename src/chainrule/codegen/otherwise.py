@@ -6,12 +6,14 @@ its rule.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from chainrule.core.operation import book
+from chainrule.core.traced import Traced, leaf_from_outside
 from chainrule.errors import ChainruleError
 from chainrule.rules import multiplication, slides
 from chainrule.rules.linear import count
@@ -334,6 +336,55 @@ def floor_divide(x: Any, y: Any) -> Any:
     return book["where"](book["equal"](y, 0), book["div"](x, y) if "f" in kinds(x, y) else 0, whole)
 
 
+def left_of_whole(word: str) -> Callable[..., Any]:
+    """What a division leaves; of whole numbers in floating point, and 0 where they are divided by 0."""
+
+    def left(x: Any, y: Any) -> Any:
+        whole = [book["astype"](part, dtype=np.dtype(float)) if isinstance(part, Traced) else part for part in (x, y)]
+        none = book["equal"](y, 0)
+        rest = book[word](whole[0], book["where"](none, 1.0, whole[1]))
+        return book["astype"](book["where"](none, 0.0, rest), dtype=np.result_type(*map(dtype_of, (x, y))))
+
+    return lambda x, y: remainder(x, y) if word == "remainder" and "f" in kinds(x, y) else left(x, y)
+
+
+def dtype_of(x: Any) -> Any:
+    """The type of a number or an array."""
+    return getattr(x, "dtype", x)
+
+
+def in_order(x: Any, axis: int | None, descending: bool, stable: bool) -> Any:
+    """Places in order: that of an entry is how many come before it, smaller ones, and equal ones that stand before it.
+
+    All pairs are compared, in time O(n²), so that nothing is moved about. What is no number is larger than all.
+    """
+    x, axis = (book["reshape"](x, shape=(-1,)), 0) if axis is None else (x, axis % len(x.shape))
+    n, left, right = x.shape[axis], x.shape[:axis], x.shape[axis + 1 :]
+
+    def down(y: Any) -> Any:
+        return book["reshape"](y, shape=(*left, n, 1, *right) if y is not places else (n, 1, *(1,) * len(right)))
+
+    def across(y: Any) -> Any:
+        return book["reshape"](y, shape=(*left, 1, n, *right) if y is not places else (1, n, *(1,) * len(right)))
+
+    def how_many(*conditions: Any) -> Any:
+        held = functools.reduce(book["logical_and"], conditions)
+        return book["sum"](book["where"](held, 1, 0), axis=axis + 1, keepdims=False)
+
+    places = leaf_from_outside(np.arange(n))
+    this, other, sooner = down(x), across(x), book["less"](across(places), down(places))
+    if x.dtype.kind != "f":
+        rank = how_many(book["greater" if descending else "less"](other, this))
+    else:
+        counts = this if descending else other
+        outside = book["less_equal" if descending else "greater_equal"](other, this)
+        rank = how_many(book["logical_not"](outside), book["equal"](counts, counts))
+        rank = book["add"](rank, how_many(book["isnan"](this), book["isnan"](other), sooner))
+    rank = book["add"](rank, how_many(book["equal"](other, this), sooner))
+    here = book["equal"](across(rank), down(places))
+    return book["sum"](book["where"](here, across(places), 0), axis=axis + 1, keepdims=False)
+
+
 def rounded(x: Any, decimals: int) -> Any:
     """The nearest number of so many decimals; of two the even one."""
     if not decimals:
@@ -356,6 +407,7 @@ OTHERWISE: dict[str, Callable[..., Any]] = {
     "any": whole("largest"),
     "argmax": place_of("largest"),
     "argmin": place_of("smallest"),
+    "argsort": in_order,
     "astype": converted,
     "atan2": atan2,
     "cbrt": cbrt,
@@ -373,6 +425,7 @@ OTHERWISE: dict[str, Callable[..., Any]] = {
     "exp2": lambda x: book["pow"](2.0, x),
     "expm1": expm1,
     "floor_divide": floor_divide,
+    "fmod": left_of_whole("fmod"),
     "hypot": hypot,
     "isfinite": lambda x: book["logical_not"](book["isnan"](book["sub"](x, x))),
     "length": length,
@@ -392,7 +445,7 @@ OTHERWISE: dict[str, Callable[..., Any]] = {
     "prod": multiplication.by_halves,
     "product_of_others": lambda x, axis: multiplication.others_by_halves(axis, x),
     "put_at_largest": put_at_largest,
-    "remainder": remainder,
+    "remainder": left_of_whole("remainder"),
     "round": rounded,
     "signbit": signbit,
     "sinc": sinc,

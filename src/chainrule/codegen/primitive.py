@@ -21,6 +21,14 @@ from chainrule.errors import ChainruleError, GraphError
 from chainrule.program import Kind, Program, Step, Trace
 from chainrule.program.steps import replaced
 
+ROUNDED = ("float16", "float32")
+"""The types to which a cast rounds."""
+
+LEFT_OF_WHOLE = {"fmod": "fmod of whole numbers", "remainder": "remainder of whole numbers"}
+
+EXACTLY = frozenset([*ROUNDED, "float64", *LEFT_OF_WHOLE.values()])
+"""What `word_of` calls operations that a language with NumPy's types says by their own names."""
+
 HasWord = Callable[[str], bool]
 """Whether a target has a word for an operation, by name."""
 
@@ -93,10 +101,18 @@ def taken_apart(
 
 
 def word_of(step: Step) -> str:
-    """The name of a step's operation; what is picked from where it is largest itself is the largest."""
+    """The name of a step's operation, or what it is more exactly.
+
+    What is picked from where it is largest itself is the largest. A cast to floating point is called by its type. What
+    is left of whole numbers is a word of its own, since in floating point it is nan where they are divided by 0.
+    """
     assert step.op is not None
-    picked = step.op.name == "pick_at_largest" and step.inputs[0] is step.inputs[1]
-    return "max_pool2d" if picked else step.op.name
+    name = step.op.name
+    if name == "pick_at_largest" and step.inputs[0] is step.inputs[1]:
+        return "max_pool2d"
+    if name == "astype" and step.dtype.name in (*ROUNDED, "float64"):
+        return step.dtype.name
+    return LEFT_OF_WHOLE.get(name, name) if step.dtype.kind in "iu" else name
 
 
 def is_smaller(node: Traced, step: Step) -> bool:
@@ -143,6 +159,8 @@ def one_input(step: Step) -> Step | None:
     """The one array that a linear operation without data in its settings takes."""
     arrays = [x for x in step.inputs if isinstance(x, Step)]
     if not isinstance(step.op, Linear) or isinstance(step.op, Pointwise) or len(step.needs) != 1:
+        return None
+    if word_of(step) in ROUNDED:
         return None
     return (
         arrays[0] if len(arrays) == len(step.inputs) == 1 and max(step.size, arrays[0].size) <= MOST_ENTRIES else None

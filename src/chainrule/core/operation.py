@@ -188,6 +188,7 @@ class Operation:
         for name, setting in settings.items():
             if setting is NOT_GIVEN:
                 raise TypeError(f"{self.name} needs the setting {name}")
+            refuse_masked(setting, f"the setting {name} of {self.name}")
             if is_node(setting):
                 if takes_over(setting):
                     return Handed(settings, type(setting).__apply__)
@@ -201,6 +202,7 @@ class Operation:
         for x in inputs:
             if isinstance(x, np.ndarray):
                 scalar = False
+                refuse_masked(x, self.name)
             elif isinstance(x, NUMBERS):
                 scalar = scalar and type(x) in (float, int, bool)
             else:
@@ -660,8 +662,18 @@ def as_count(x: Any) -> Any:
     return x.astype(int) if getattr(x, "dtype", None) is TRUTH else x
 
 
+def refuse_masked(x: Any, name: str) -> None:
+    """An array some entries of which are masked would lose the mask, and these would count."""
+    if type(x) is not ndarray and isinstance(x, ndarray) and np.any(getattr(x, "mask", False)):
+        raise DtypeError(
+            f"{name} got a masked array, and what it covers would count: give x.filled(number), or the mask as an "
+            "array of its own, for cr.where(mask, 0, x)"
+        )
+
+
 def as_array(x: Any, name: str) -> np.ndarray[Any, Any]:
     """A list or array as an array of numbers; anything else is refused by name."""
+    refuse_masked(x, name)
     if isinstance(x, list | tuple) and holds_differentiable(cast(Sequence[Any], x)):
         raise DtypeError(f"{name} got a list with nodes in it, whose gradients would be lost: join them with cr.stack")
     try:

@@ -23,7 +23,7 @@ from chainrule.core.graph import Node
 from chainrule.core.labels import is_users, users_line
 from chainrule.core.mapped import Mapped
 from chainrule.core.numpy_calls import called, operation_of
-from chainrule.core.operation import NUMBERS, Operation, book, compositions, kernels
+from chainrule.core.operation import NUMBERS, Operation, book, compositions, kernels, refuse_masked
 from chainrule.core.operators import NO_SETTINGS
 from chainrule.core.stand_in import Argument, Shape
 from chainrule.core.state import Quiet, count_unusual, switches
@@ -357,6 +357,7 @@ def is_tracing() -> bool:
 def leaf_from_outside(x: Any) -> Traced:
     """A leaf of the running recording for an array or a Tensor that no argument gave."""
     recording = active.recordings[-1]
+    refuse_masked(x, "a compiled function")
     if id(x) not in recording.held:
         leaf = Traced(None, (), NO_SETTINGS, x.data if isinstance(x, Node) else np.asarray(x), getattr(x, "label", ""))
         leaf.source = x

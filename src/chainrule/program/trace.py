@@ -20,7 +20,7 @@ import numpy as np
 from chainrule.core import Value
 from chainrule.core.graph import Node
 from chainrule.core.labels import DEPTH, find_labels, parts
-from chainrule.core.operation import NUMBERS, book
+from chainrule.core.operation import NUMBERS, book, refuse_masked
 from chainrule.core.operators import NO_SETTINGS
 from chainrule.core.state import Transforming
 from chainrule.core.traced import Recording, Traced
@@ -163,6 +163,7 @@ def leaf_of(x: Any, name: str) -> Traced | None:
     if not is_data(x):
         return None
     x = x.data if isinstance(x, Node | Value) else x
+    refuse_masked(x, name)
     if isinstance(x, np.ndarray) and x.dtype.kind not in REAL:
         raise DtypeError(
             f"a program computes with real numbers, and {name} is an array of {x.dtype}: give numbers that stand for "

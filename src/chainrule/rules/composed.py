@@ -9,7 +9,7 @@ import numpy as np
 from chainrule.core import Value, add_all
 from chainrule.core.graph import frozen
 from chainrule.core.labels import find_labels
-from chainrule.core.operation import NUMBERS, composed, is_node, takes_over
+from chainrule.core.operation import NUMBERS, composed, is_node, refuse_masked, takes_over
 from chainrule.core.tensor import Tensor
 from chainrule.core.term import Term
 from chainrule.errors import DtypeError, GraphError, ShapeError
@@ -312,6 +312,7 @@ def numbers_of(x: Any) -> Any:
             "a symbol has no numbers, and which entry is the largest or smallest depends on them: give numbers, "
             "compare two things with maximum or minimum, or take the smooth logsumexp"
         )
+    refuse_masked(x, "a function of numbers")
     return x.detach() if takes_over(x) else np.asarray(x.data if is_node(x) else x)
 
 

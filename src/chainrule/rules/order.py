@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.flat import flat
-from chainrule.core.operation import is_node, linear
+from chainrule.core.operation import is_node, linear, refuse_masked
 from chainrule.rules import kernels
 from chainrule.rules.composed import array_of
 
@@ -24,6 +24,7 @@ Places = Any
 
 def whole_numbers(indices: Places) -> Any:
     """Places as plain whole numbers."""
+    refuse_masked(indices, "an index")
     places = np.asarray(array_of(indices) if is_node(indices) else indices)
     if not places.size and places.dtype.kind == "f":
         return places.astype(int)

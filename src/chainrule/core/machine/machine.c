@@ -36,6 +36,12 @@ static const char *best_kernels(void) {
     return "baseline";
 }
 
+/* The names of the kernels that this processor can run, the fastest first. */
+static const char *known_kernels(void) {
+    const char *best = best_kernels();
+    return !strcmp(best, "avx512") ? "avx512, avx2, baseline" : !strcmp(best, "avx2") ? "avx2, baseline" : "baseline";
+}
+
 /* Take the kernels of that name; 0 where this processor cannot run them. */
 static int take_kernels(const char *name) {
     const char *best = best_kernels();
@@ -619,8 +625,8 @@ static PyObject *use_kernels(PyObject *Py_UNUSED(module), PyObject *name) {
     if (!text)
         return NULL;
     if (!take_kernels(text))
-        return PyErr_Format(PyExc_ValueError, "this processor does not run kernels called %s: it runs %s and below", text,
-                            best_kernels());
+        return PyErr_Format(PyExc_ValueError, "this processor does not run kernels called %s: it runs %s", text,
+                            known_kernels());
     Py_RETURN_NONE;
 }
 
@@ -639,8 +645,13 @@ static PyMethodDef functions[] = {
 
 static int prepare(PyObject *module) {
     const char *wish = getenv("CHAINRULE_KERNELS");
-    if (!take_kernels(wish && *wish ? wish : best_kernels()))
+    if (!wish || !*wish || !take_kernels(wish)) {
         take_kernels(best_kernels());
+        if (wish && *wish &&
+            PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "CHAINRULE_KERNELS=%s: this processor runs %s, and takes the first",
+                             wish, known_kernels()) < 0)
+            return -1;
+    }
     own_handler = PyCapsule_New(&allocator, "mem_handler", NULL);
     if (!own_handler || PyArray_ImportNumPyAPI() < 0 || PyType_Ready(&program_type) < 0 ||
         PyType_Ready(&chain_type) < 0 || PyModule_AddObjectRef(module, "Chain", (PyObject *)&chain_type) < 0 ||

@@ -85,8 +85,14 @@ static void copy_plane(const char *from, char *out, int64_t bytes, const int64_t
         COPY_SQUARE(uint32_t)
     } else if (bytes == 8) {
         COPY_SQUARE(uint64_t)
-    } else {
+    } else if (bytes == 2) {
+        COPY_SQUARE(uint16_t)
+    } else if (bytes == 1) {
         COPY_SQUARE(uint8_t)
+    } else {
+        for (int64_t r = 0; r < down; r++)
+            for (int64_t c = 0; c < across; c++)
+                memcpy(out + (r * across + c) * bytes, from + r * stride[0] + c * stride[1], (size_t)bytes);
     }
 }
 
