@@ -110,6 +110,12 @@ def test_svg_is_well_formed_and_has_every_text(make):
             assert sign.isprintable()
 
 
+def test_the_sign_of_an_infinity_is_told():
+    x = cr.Tensor([0.0, -0.0], requires_grad=True)
+    for y, told in ((1 / x, "±∞"), (1 / (x * x), "∞"), (cr.log(x), "−∞"), (0 * (1 / (x * x)), "∞")):
+        assert f"{told} begins here" in [one.wrong for one in cr.draw(y).sketch.boxes]
+
+
 def test_two_same_labels_stay_two_names():
     a, b = cr.Value(1.0, label="x"), cr.Value(2.0, label="x")
     titles = [x.title for x in cr.draw(a * b).sketch.boxes]
@@ -123,7 +129,7 @@ def test_where_numbers_stop_being_finite():
     c = b * 2.0
     c.backward()
     picture = cr.draw(c)
-    assert box(picture, "b").wrong == "∞ begins here"
+    assert box(picture, "b").wrong == "−∞ begins here"
     assert not box(picture, "a").wrong
     assert [x.wrong for x in picture.sketch.boxes].count("") == 2
     (broken,) = [x for x in picture.sketch.arrows if x.wrong]

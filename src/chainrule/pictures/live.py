@@ -314,7 +314,8 @@ class Live:
             return ""
         if step.kind is Kind.DATA and all([np.isfinite(x.data).all() for x in self.outputs]):
             return ""
-        what = "nan" if np.isnan(numbers).any() else "∞"
+        signs = "".join([sign for sign, end in (("+", np.inf), ("−", -np.inf)) if (numbers == end).any()])
+        what = "nan" if np.isnan(numbers).any() else {"+": "∞", "−": "−∞", "+−": "±∞"}[signs]
         return f"{what} given" if step.op is None else f"{what} begins here"
 
     def wrong(self, step: Step) -> str:
