@@ -17,7 +17,7 @@ from chainrule.derivation.formats.json import from_json
 from chainrule.derivation.record import Equation, Note
 from chainrule.derivation.typed.answer import Answer, Options
 from chainrule.derivation.typed.formula import read_formula
-from chainrule.errors import GraphError
+from chainrule.errors import FormulaError, GraphError
 from chainrule.maths import Symbol, plain, unicode
 from chainrule.maths.check import loses_all_digits
 from chainrule.maths.of_terms import tree_of_term
@@ -664,3 +664,19 @@ def test_where_rounding_leaves_no_digit_no_number_stands_beside_a_formula():
 def test_weights_that_are_not_there_hand_on_nothing_where_the_others_are_infinite():
     told = graded("x*c/(0*y)", "x=-1.12", "c=-2.18", "y=-0.03", dialect="delta")
     assert "divides by 0 here" in told.text()
+
+
+def test_what_rounding_left_is_no_slope_in_title_or_words():
+    told = graded("tanh(x)**2 + 1/cosh(x)**2", "x=0.7")
+    assert told.text().startswith("df/dx = 0, as a chain")
+    assert "what rounding left" in told.text()
+    assert "lowers" not in told.text()
+
+
+def test_equally_large_entries_share_and_the_others_are_on_no_kink():
+    told = graded("max(x)", "x=[1, 3, 3]")
+    check(told)
+    assert "[x = max(x)]/(∑ [x = max(x)])" in told.text()
+    assert "its slope is taken as 0.5" in told.text()
+    with pytest.raises(FormulaError, match="the order depends on them"):
+        cr.explain("sort(x)", "x", shapes={"x": (3,)})

@@ -19,7 +19,7 @@ from chainrule.derivation.equations import Show
 from chainrule.derivation.formats import plain
 from chainrule.derivation.network.letters import lend_letters
 from chainrule.derivation.notation import USUAL, notation_of
-from chainrule.derivation.pitfalls import rounding_floor, rounding_of_letter, trap
+from chainrule.derivation.pitfalls import is_left_over, rounding_floor, rounding_of_letter, trap
 from chainrule.derivation.products import Moved, along
 from chainrule.derivation.record import Derivation, Known, Meaning, Paragraph
 from chainrule.derivation.request import Explanation, Request
@@ -294,4 +294,5 @@ def title_of(tape: Tape, request: Request) -> Words:
     name = name_of(tape, request)
     if np.ndim(gradient) or not (np.isfinite(gradient) and np.isfinite(tape.numbers[tape.output])):
         return said(name)
-    return said(equation(name, show(0.0 if is_rounding(tape, request) else gradient)))
+    is_none = is_rounding(tape, request) or is_left_over(tape, request.wrt, request.entry or ())
+    return said(equation(name, show(0.0 if is_none else gradient)))

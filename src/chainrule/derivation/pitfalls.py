@@ -283,6 +283,15 @@ def rounding_floor(tape: Tape) -> float:
     return RESIDUE * tape.largest_gradient
 
 
+def is_left_over(tape: Tape, node: Any, place: Place) -> bool:
+    """Whether one gradient is what rounding left of terms that cancel out here. O(some sweeps), if it is tiny."""
+    gradient = float(np.abs(np.asarray(tape.gradients[node])[place]))
+    if node is tape.output or not 0 < gradient <= TINY * tape.largest_gradient:
+        return False
+    step = tape.lifted.step[node]
+    return bool(gradient <= RESIDUE * np.asarray(sizes_at(tape.lifted.program, step, tape.lifted.numbers)[step])[place])
+
+
 def rounding_of_letter(tape: Tape, letter: Tree) -> float:
     """How far a gradient may be off if every number given is off by a rounding; 0 for what is none. O(some sweeps)."""
     node = next((x for x in tape.gradients if tape.gradient(x) == letter), None)

@@ -19,7 +19,7 @@ from chainrule.derivation.formats.plain import wrapped
 from chainrule.derivation.formats.terminal import Displayed
 from chainrule.derivation.in_names import InNames, in_names
 from chainrule.derivation.notation import LAYER
-from chainrule.derivation.pitfalls import RESIDUE, invariance, is_invariant
+from chainrule.derivation.pitfalls import RESIDUE, invariance, is_invariant, is_left_over
 from chainrule.derivation.record import Block, Convention, Equation, Meaning, Note, Paragraph, trees_in
 from chainrule.derivation.request import Explanation, Request
 from chainrule.derivation.scalars.graph import entry_symbol
@@ -392,6 +392,9 @@ def meaning(tape: Tape, named: InNames | None, request: Request) -> list[Block]:
         entries = np.ravel(gradient)
         return [Paragraph(invariance(output, name, float(entries[np.argmax(np.abs(entries))])))]
     if not np.ndim(gradient):
+        if is_left_over(tape, request.wrt, request.entry or ()):
+            left = said(": ", numeral(float(gradient), 3), " is what rounding left.")
+            return [Paragraph(said("To first order ", output, " does not move with ", name, " here", left))]
         return [Paragraph(of_a_step(output, name, float(gradient), request.nudge))]
     return [Paragraph(direction(output, gradient, request))]
 

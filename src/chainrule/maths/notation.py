@@ -511,6 +511,18 @@ def equal(tree: Applied, x: Tree, y: Tree) -> Looks | None:
     return None
 
 
+def share_of(extreme: str) -> Callable[..., Looks | None]:
+    """Which entries of a named array are the largest, or smallest: equals share evenly."""
+
+    def shares(tree: Applied, x: Tree) -> Looks | None:
+        if tree.given["axis"] is not None or not isinstance(x, Symbol):
+            return None
+        holds = applied("equal", x, applied(extreme, x))
+        return lay(applied("div", holds, applied("sum", holds)))
+
+    return shares
+
+
 def pooled(tree: Applied, x: Tree, places: Tree) -> Looks | None:
     """What is picked from where it is largest itself is the largest in each window."""
     return call("max pool", lay(x), below=settings_below(settings_shown(tree))) if x == places else None
@@ -558,6 +570,8 @@ BY_SHAPE: dict[str, Callable[..., Looks | None]] = {
     "reshape": reshaped,
     "round": rounded,
     "scatter": scattered,
+    "shares_of_largest": share_of("largest"),
+    "shares_of_smallest": share_of("smallest"),
     "solve": solution,
     "sqrt": root,
     "square": entrywise("2"),

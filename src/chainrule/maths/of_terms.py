@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -103,6 +104,33 @@ def own_names(*terms: Term) -> dict[Term, Tree]:
 
 
 def constant(number: Any) -> Tree:
-    """A number or an array; the identity has a name."""
+    """A number or an array; the identity has a name, and what differs from one in equal entries is written with it."""
     array = np.asarray(number)
-    return applied("eye", n=len(array)) if is_identity(array) else tree_of(array if array.ndim else array.item())
+    if is_identity(array):
+        return applied("eye", n=len(array))
+    beside = beside_identity(array)
+    return tree_of(array if array.ndim else array.item()) if beside is None else beside
+
+
+def beside_identity(array: Any) -> Tree | None:
+    """A matrix of equal entries but for those along its diagonal as multiples of 𝐈 and 𝟏 𝟏ᵀ; None for others."""
+    count = len(array) if array.ndim == 2 and array.shape[0] == array.shape[1] else 0
+    if count < LEAST or not array[0, 1]:
+        return None
+    scale, rest = Fraction(array[0, 0] - array[0, 1]).limit_denominator(MOST_BELOW), array[0, 1]
+    ones = applied("broadcast_to", 1.0, shape=(count,))
+    share = Fraction(rest).limit_denominator(MOST_BELOW)
+    if not scale or not np.allclose(array, float(scale) * np.eye(count) + float(share), rtol=1e-15, atol=0.0):
+        return None
+    identity = applied("eye", n=count) if scale == 1 else applied("mul", float(scale), applied("eye", n=count))
+    whole = applied("outer", ones, ones)
+    above, below = abs(share.numerator), share.denominator
+    part = whole if above == 1 else applied("mul", above, whole)
+    part = part if below == 1 else applied("div", part, below)
+    return applied("sub" if share < 0 else "add", identity, part)
+
+
+LEAST = 3
+"""Smaller matrices are read at once as they are."""
+MOST_BELOW = 1000
+"""Entries that are no fractions with so small a denominator are not taken for such."""

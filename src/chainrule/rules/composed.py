@@ -305,13 +305,16 @@ def without_numbers(x: Any) -> bool:
     return isinstance(x, Term)
 
 
+def require_numbers(x: Any, what: str, instead: str = "") -> None:
+    """Refuse a symbol where what is computed depends on its numbers."""
+    if without_numbers(x):
+        raise GraphError(f"a symbol has no numbers, and {what} depends on them: give numbers{instead}")
+
+
 def numbers_of(x: Any) -> Any:
     """The plain numbers of an array or node, which carry no gradient."""
-    if without_numbers(x):
-        raise GraphError(
-            "a symbol has no numbers, and which entry is the largest or smallest depends on them: give numbers, "
-            "compare two things with maximum or minimum, or take the smooth logsumexp"
-        )
+    instead = ", compare two things with maximum or minimum, or take the smooth logsumexp"
+    require_numbers(x, "which entry is the largest or smallest", instead)
     refuse_masked(x, "a function of numbers")
     return x.detach() if takes_over(x) else np.asarray(x.data if is_node(x) else x)
 

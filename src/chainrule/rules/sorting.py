@@ -11,7 +11,7 @@ from chainrule.core.operation import composed, holds_differentiable, is_node
 from chainrule.errors import DtypeError, ShapeError
 from chainrule.rules import linear, logic, order, pointwise
 from chainrule.rules.arrange import along, an_axis, moveaxis, ravel, some_axes
-from chainrule.rules.composed import alike, array_of, gathered, shape_of
+from chainrule.rules.composed import alike, array_of, gathered, require_numbers, shape_of
 from chainrule.rules.linear import index, reshape
 from chainrule.rules.order import Places, whole_numbers
 
@@ -28,6 +28,7 @@ def sort(x: Any, axis: int | None = -1, descending: bool = False, stable: bool =
     >>> cr.sort(np.array([3.0, 1.0, 2.0]), descending=True)
     array([3., 2., 1.])
     """
+    require_numbers(x, "the order")
     x = gathered(x)
     if axis is None:
         x, axis = ravel(x), 0
@@ -51,6 +52,7 @@ def topk(x: Any, k: int, axis: int = -1, largest: bool = True) -> ValuesAndIndic
     >>> values, places
     (array([5., 3.]), array([1, 2]))
     """
+    require_numbers(x, "the order")
     x = gathered(x)
     axis = an_axis(axis, len(shape_of(x)))
     if not 0 <= k <= shape_of(x)[axis]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.operation import book, compositions
+from chainrule.core.operation import Linear, book, compositions
 from chainrule.core.term import Term, constant, forward_order, name_of
 from chainrule.errors import GraphError
 from chainrule.rewrite.algebra import ONE, Product, build_product, product_of, sum_of
@@ -51,6 +51,10 @@ def matrix_of(x: Any, moving: Term, depth: int = DEEPEST) -> Any:
         parts = [part for part in (key if isinstance(key, tuple) else (key,)) if part is not Ellipsis]
         if len(parts) == 1 and parts[0] is not None:
             return book["index"](matrix_of(x.inputs[0], moving, depth - 1), key=parts[0])
+    along = x.ndim == 1 and len(x.inputs) == 1 and x.settings.get("axis", "") in (None, 0, -1)
+    if along and isinstance(x.op, Linear) and x.inputs[0].shape == x.shape:
+        # What goes along a vector goes down each column.
+        return x.op(matrix_of(x.inputs[0], moving, depth - 1), **{**x.settings, "axis": 0})
     raise no_closed_form(x)
 
 

@@ -220,7 +220,9 @@ def one_slope(tape: Tape, nodes: list[Node]) -> set[float]:
     """The numbers among the slopes of one result, if it is alone and a number; several have no room in a sentence."""
     if len(nodes) > 1 or np.ndim(tape.numbers[nodes[0]]):
         return set()
-    return set(np.unique([tape.share(nodes[0], i, np.float64(1.0)) for i, _ in nodes[0].edges]).tolist())
+    slopes = set(np.unique([tape.share(nodes[0], i, np.float64(1.0)) for i, _ in nodes[0].edges]).tolist())
+    # Of entries of which some are equally large the others are on no kink, and flat.
+    return slopes - {0.0} or slopes
 
 
 def has_corner(operation: Any, i: int, inputs: list[Any], settings: dict[str, Any]) -> Any:
