@@ -98,7 +98,7 @@ def test_the_log_says_where_gradients_stop_being_finite(opened, odd):
             settled(tab)
             assert says in tab.locator("#verdict").inner_text(), name
             for row in tab.locator("#log tr").all_inner_texts():
-                *_, told, _ = row.split("\t")
+                *_, told, _ = row.replace("\N{NO-BREAK SPACE}", " ").split("\t")
                 factors, equals, product = told.partition(" = ")
                 if equals:
                     local, incoming = [number(x) for x in factors.split(" · ")]

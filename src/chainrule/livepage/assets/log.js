@@ -29,7 +29,7 @@ export function logPanel(app) {
   function build() {
     const { steps } = app.data, arrivals = app.model.arrivals;
     rows = arrivals.slice(0, MOST_ROWS).map(([from, to], i) => {
-      const cells = [make("td", {}, String(i + 1)), make("td", {}, steps[from].shown), make("td", {}, steps[to].shown), make("td", { class: "number" }), make("td", { class: "number grad" })];
+      const cells = [make("td", {}, String(i + 1)), make("td", {}, ...breakable(steps[from].shown)), make("td", {}, ...breakable(steps[to].shown)), make("td", { class: "number" }), make("td", { class: "number grad" })];
       const row = make("tr", { "data-edge": app.model.edgeOf(i), "data-node": to, tabindex: "0" }, ...cells);
       row.addEventListener("click", () => app.step(app.model.forwardSteps.length + i + 1));
       row.addEventListener("keydown", (event) => {
@@ -93,8 +93,8 @@ export function logPanel(app) {
       rows.forEach(({ row, share, total, to, edge: n }, i) => {
         const known = i < count;
         const slope = app.model.forgets(n) ? 1 : slopes[n];
-        write(share, known ? product(slope, incoming[i], back.share[i]) + app.shown(back.share[i], to, 5) : "");
-        write(total, known ? app.shown(back.total[i], to, 5) : "");
+        write(share, known ? product(slope, incoming[i], back.share[i]) + whole(app.shown(back.share[i], to, 5)) : "");
+        write(total, known ? whole(app.shown(back.total[i], to, 5)) : "");
         row.classList.toggle("now", i === count - 1 && app.k !== app.model.last);
         row.classList.toggle("unknown", !known);
         row.classList.toggle("origin", known && finite(incoming[i]) && !finite(back.share[i]));
@@ -105,11 +105,19 @@ export function logPanel(app) {
   };
 }
 
+/** A text that stays in one line. */
+const whole = (text) => text.replaceAll(" ", "\u00a0");
+
+/** A name that may go on in the next line after a dot. */
+function breakable(name) {
+  return name.split(/(?<=\.)/).flatMap((part, i) => (i ? [make("wbr"), part] : [part]));
+}
+
 /** A share as its local derivative times the gradient that arrived, where that is what it comes to. */
 function product(slope, incoming, share) {
   if (typeof share !== "number" || typeof slope !== "number" || typeof incoming !== "number" || slope === 1) return "";
   const found = slope * incoming, same = Object.is(found, share) || Math.abs(found - share) <= 1e-12 * Math.abs(share);
-  return same ? `${format(slope, 4)} · ${wrapped(incoming)} = ` : "";
+  return same ? `${whole(`${format(slope, 4)} · ${wrapped(incoming)}`)} =\u00a0` : "";
 }
 
 function wrapped(x) {
