@@ -345,6 +345,7 @@ def test_names_in_a_formula_read_as_names():
         assert titles(cr.draw(cr.Value(2.0, label=ours) * cr.Value(3.0, label=theirs)))[-1] == product
     net = nn.Sequential(nn.Linear(2, 3, rng=0), nn.Tanh())
     assert titles(cr.draw(net, np.ones((4, 2))))[0] == "x"
+    assert "= x …weightᵀ + 𝟏 …biasᵀ" in cr.draw(net, np.ones((4, 2))).text(width=60)
     score = nn.Linear(2, 3, rng=0)(np.ones((1, 2)))
     assert titles(cr.draw(nn.CrossEntropyLoss()(score, np.array([0]))))[-1].endswith("cross_entropy(score, …)")
 

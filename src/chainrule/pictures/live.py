@@ -40,9 +40,13 @@ Node = Any
 
 
 def in_formula(name: Tree, printer: Callable[[Tree], str], longest: int) -> Tree:
-    """A name as it stands in a formula: cut where it is too long, and in brackets where signs in it read as more."""
+    """A name as it stands in a formula: cut where it is too long, and in brackets where signs in it read as more.
+
+    Of a path the end is kept.
+    """
     text = printer(name)
-    short = fitted(text, longest)
+    end = f"…{text.rpartition('.')[2]}"
+    short = end if len(end) <= longest < len(text) and "." in text else fitted(text, longest)
     letters = [sign.isalnum() or sign in IN_NAMES or bool(unicodedata.combining(sign)) for sign in short]
     odd = not all(letters) or short[:1].isdigit()
     if short == text and not odd:
