@@ -527,3 +527,9 @@ def test_small_axes_of_the_users_own_have_the_theme_and_whole_titles():
         for points in ax.collections[-9:]
     }
     assert len(looks) == 9
+
+
+@pytest.mark.parametrize(("formula", "poles"), [("1/x", 1), ("tan(3*x)", 4), ("sin(9*x)", 0), ("relu(x) - abs(x)", 0)])
+def test_a_curve_is_not_joined_across_a_pole(formula, poles):
+    _, y = cr.plot.tangent(formula, 0.11, steps=()).lines[0].get_data()
+    assert np.isnan(y).sum() == poles

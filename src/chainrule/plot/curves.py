@@ -11,7 +11,7 @@ import chainrule as cr
 from chainrule.errors import FormulaError, meant
 from chainrule.nn.module import Module
 from chainrule.plot.asked import above, number, numbers
-from chainrule.plot.functions import FAILS, LONGEST, SHORT, Function, begun, finite_part, range_of, shown
+from chainrule.plot.functions import FAILS, LONGEST, SHORT, Function, begun, finite_part, in_pieces, range_of, shown
 from chainrule.plot.style import DASHES, headed, one_axes, several, themed
 
 POINTS = 401
@@ -48,8 +48,8 @@ def tangent(
     x = np.linspace(at - span, at + span, POINTS)
     with themed(theme) as (plt, _):
         ax = one_axes(plt, ax, theme)
-        run = curve.values(x)
-        (line,) = ax.plot(x, finite_part(run), linewidth=2.2, label=curve.titled())
+        run, (slopes,) = curve.with_slopes(x)
+        (line,) = ax.plot(*in_pieces(x, run, slopes), linewidth=2.2, label=curve.titled())
         kink = kink_told(curve, at, slope)
         if np.isfinite([value, slope]).all():
             told = f"slope {shown(slope)}, taken" if kink else f"tangent, slope {shown(slope)}"
@@ -146,7 +146,9 @@ def activation(*names: Any, span: float = 4.0, ax: Any = None, theme: str = "lig
             values, (slopes,) = curve.with_slopes(x)
             told = curve.slope_formula("x")
             formula = begun(curve.formula)
-            panel.plot(x, finite_part(values), linewidth=2.2, label=formula if 0 < len(formula) <= SHORT else name)
+            panel.plot(
+                *in_pieces(x, values, slopes), linewidth=2.2, label=formula if 0 < len(formula) <= SHORT else name
+            )
             panel.plot(
                 x,
                 finite_part(slopes),
@@ -202,7 +204,7 @@ def loss(f: Any, y: float, *, at: float | None = None, span: float = 2.0, ax: An
     x = np.where(np.isfinite(values), x, np.nan)  # elsewhere there is nothing to see
     with themed(theme) as (plt, _):
         ax = one_axes(plt, ax, theme)
-        ax.plot(x, finite_part(values), linewidth=2.2, label=formula or name)
+        ax.plot(*in_pieces(x, values, slopes), linewidth=2.2, label=formula or name)
         ax.plot(
             x, finite_part(slopes), "--", linewidth=1.8, label=f"slope: {told}" if 0 < len(told) <= LONGEST else "slope"
         )

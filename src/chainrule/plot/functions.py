@@ -139,6 +139,13 @@ def finite_part(x: Any) -> Any:
     return np.where(np.isfinite(x), x, np.nan)
 
 
+def in_pieces(x: Any, y: Any, slopes: Any) -> tuple[Any, Any]:
+    """A curve with a gap where it leaps over a pole: there it comes out against the slopes on both sides."""
+    leap = np.sign(np.diff(y))
+    at = np.flatnonzero((leap * np.sign(slopes[:-1]) < 0) & (leap * np.sign(slopes[1:]) < 0)) + 1
+    return np.insert(x, at, (x[at - 1] + x[at]) / 2), np.insert(finite_part(y), at, np.nan)
+
+
 def range_of(x: Any, share: float = 0.02) -> tuple[float, float]:
     """What is seen of numbers of which some may run away: all but a `share` at either end, if any is infinite.
 

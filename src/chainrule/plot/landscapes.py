@@ -14,7 +14,7 @@ from chainrule.core.tensor import Tensor
 from chainrule.errors import DtypeError, FormulaError, ShapeError
 from chainrule.plot.asked import above, numbers, whole
 from chainrule.plot.curves import in_order
-from chainrule.plot.functions import Function, finite_part, letters, range_of, shown
+from chainrule.plot.functions import Function, finite_part, in_pieces, letters, range_of, shown
 from chainrule.plot.style import DASHES, for_lines, headed, in_space, key_below, themed
 
 SIDE = 81
@@ -65,14 +65,13 @@ def gradient(f: Any, at: Sequence[float], *, span: float = 2.0, theme: str = "li
         contours.set(xlabel=first, ylabel=second, aspect="equal")
         headed(contours, title)
         offsets = np.linspace(-span, span, SIDE)
-        for n, (name, slope, run) in enumerate(
-            ((first, gx, f2.values(x0 + offsets, y0)), (second, gy, f2.values(x0, y0 + offsets)))
+        for n, (name, slope, (run, slopes)) in enumerate(
+            ((first, gx, f2.with_slopes(x0 + offsets, y0)), (second, gy, f2.with_slopes(x0, y0 + offsets)))
         ):
             if not np.isfinite(run).any():
                 continue
             (line,) = slices.plot(
-                offsets,
-                finite_part(run),
+                *in_pieces(offsets, run, slopes[n]),
                 linestyle=DASHES[n],
                 linewidth=2.0,
                 label=f"along {name}, slope {shown(slope)}",
