@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from chainrule.codegen.compiled import compile as compiled
 from chainrule.codegen.scanned import ADVANCES, STAYS
 from chainrule.codegen.version import plain
+from chainrule.core.instructions import ALIGNED, rounded_up
 from chainrule.core.state import Quiet
 from chainrule.data.loader import order_of
 from chainrule.errors import ChainruleError
@@ -185,6 +186,8 @@ class Net:
         self.first: list[float] = []
         """The loss before its first step, which is the engine's, once it is made."""
         self.calls: list[Call] = []
+        self.row: Row
+        """The numbers that calls change, where there are some."""
         self.best, self.best_epoch = np.inf, 0
         self.best_numbers: dict[str, Array] = {}
         self.last_epoch = 0
@@ -208,9 +211,9 @@ class Net:
         """Run by these from now on."""
         if all([program.version.native is not None and program.in_place for program in programs]):
             state = State(self.step.made_of.parts, self.optimizer, programs[0].state.without)
-            arrays = state.arrays()
+            self.row = Row(state)
             numbers = settings_of(self.optimizer)[1]
-            self.calls = [Call(program, state, arrays, numbers, self.examples.data) for program in programs]
+            self.calls = [Call(program, self.row, numbers, self.examples.data) for program in programs]
 
     def leaps(self, epochs: int) -> bool:
         """Make all steps at once, where each epoch is one; or none, where its numbers do not stay finite."""
@@ -218,7 +221,7 @@ class Net:
             return False
         losses = self.calls[0].made(None, epochs - 1)
         if losses is None or not np.isfinite(losses).all() or not self.is_sound():
-            self.calls[0].take_back()
+            self.row.take_back()
             return False
         self.last_epoch = epochs
         return True
@@ -245,17 +248,21 @@ class Net:
             losses = self.calls[program].made(rows, 1 if rows is None else len(rows))
             if losses is not None:
                 return losses.tolist()
-            self.calls[program].take_back()
+            self.row.take_back()
+            self.row.written()
             self.calls = []
         x, y, _ = self.examples.data
         return [self.step(x, y)] if rows is None else self.step.scan(x, y, rows).tolist()
 
     def is_sound(self) -> bool:
-        return all([np.isfinite(held.data).all() for held in self.parameters.values()])
+        numbers = self.row.parameters if self.calls else [held.data for held in self.parameters.values()]
+        return all([np.isfinite(x).all() for x in numbers])
 
     def watch(self, judge: Callable[..., Any], patience: int) -> None:
         """Keep the weights if it got better, and stop it if its patience is out."""
         assert self.lane.watched is not None
+        if self.calls:
+            self.row.written()
         parameters = {name: held.data for name, held in self.parameters.items()}
         loss = float(judge(parameters, *self.lane.watched))
         if loss < self.best:
@@ -266,8 +273,8 @@ class Net:
 
     def end(self, plan: Plan) -> Ended:
         """The network has the weights that are to stay, and nothing of its training."""
-        for call in self.calls[:1]:
-            call.state.written(call.arrays)
+        if self.calls:
+            self.row.written()
         self.optimizer.zero_grad()
         if self.best_numbers:
             self.lane.model.load_state_dict(self.best_numbers)
@@ -275,28 +282,55 @@ class Net:
         return Ended(epoch, self.stopped, self.diverged)
 
 
+class Row:
+    """All that a network's steps change, side by side, so that it is kept, and looked at, in one go."""
+
+    def __init__(self, state: State) -> None:
+        self.state, self.own = state, state.arrays()
+        ends = np.cumsum([0, *[rounded_up(x.nbytes) for x in self.own]]).tolist()
+        self.numbers = np.zeros(ends[-1] + ALIGNED, np.uint8)
+        self.numbers = self.numbers[-self.numbers.ctypes.data % ALIGNED :][: ends[-1]]
+        places = zip(ends, self.own, strict=False)
+        self.arrays = [self.numbers[start : start + x.nbytes].view(x.dtype).reshape(x.shape) for start, x in places]
+        for x, own in zip(self.arrays, self.own, strict=True):
+            np.copyto(x, own)
+        count = len(state.members)
+        self.parameters = self.arrays[:count]
+        if len({x.dtype for x in self.parameters}) == 1:
+            self.parameters = [self.numbers[: ends[count]].view(self.parameters[0].dtype)]
+        self.kept = self.numbers.copy()
+
+    def keep(self) -> None:
+        np.copyto(self.kept, self.numbers)
+
+    def take_back(self) -> None:
+        np.copyto(self.numbers, self.kept)
+
+    def written(self) -> None:
+        """The network and its optimizer have these numbers."""
+        for x, own in zip(self.arrays, self.own, strict=True):
+            np.copyto(own, x)
+        self.state.written(self.own)
+
+
 class Call:
     """A program of steps and what it runs on, called again and again without asking more."""
 
-    def __init__(
-        self, program: Prepared, state: State, arrays: Sequence[Array], numbers: Sequence[float], data: Any
-    ) -> None:
-        self.program, self.state, self.arrays = program, state, arrays
+    def __init__(self, program: Prepared, row: Row, numbers: Sequence[float], data: Any) -> None:
+        self.program, self.row = program, row
         self.outside = [plain(x) for x in program.version.trace.held.values()]
-        self.given = [*arrays, *numbers, *[part for part in data if part is not None]]
+        self.given = [*row.arrays, *numbers, *[part for part in data if part is not None]]
         roles = [STAYS] * len(self.given)
         for k, i in enumerate(program.example.changed, 1):
             roles[i] = k
         stay = (STAYS,) * len(self.outside)
         self.roles, self.roles_by_rows = (*roles, *stay), (*roles, ADVANCES, *stay)
-        self.last_ones = len(program.version.trace.outputs) - len(state.members)
-        self.saved = [np.empty_like(self.arrays[i]) for i in program.example.changed]
+        self.last_ones = len(program.version.trace.outputs) - len(row.state.members)
 
     def made(self, rows: Array | None, steps: int) -> Array | None:
         """The losses of some steps, on the batches of `rows` or on all examples; None where numbers are refused."""
         example = self.program.example
-        for i, numbers in zip(example.changed, self.saved, strict=True):
-            np.copyto(numbers, self.arrays[i])
+        self.row.keep()
         if not steps:
             return np.zeros(0)
         roles = self.roles if rows is None else self.roles_by_rows
@@ -307,8 +341,3 @@ class Call:
             return None
         unfit = results[1 + len(example.changed) + example.weighs] if example.refuses else None
         return None if unfit is not None and unfit.any() else results[0]
-
-    def take_back(self) -> None:
-        for i, numbers in zip(self.program.example.changed, self.saved, strict=True):
-            self.arrays[i][...] = numbers
-        self.state.written(self.arrays)
