@@ -326,8 +326,16 @@ def test_what_no_page_is_made_of(tmp_path):
             cr.page(problem)
     with pytest.raises(FormulaError, match="w has none"):
         cr.page("w*x", values={"x": 1.0})
+    with pytest.raises(FormulaError, match="w and x have none"):
+        cr.page("w*x")
     with pytest.raises(FormulaError, match="no such name"):
         cr.page("w*x", values={"x": 1.0, "w": 1.0, "z": 1.0})
+    for rate in (-1, float("nan"), "fast", True):
+        with pytest.raises(FormulaError, match="the rate is a finite number above 0"):
+            cr.page("w*x", values={"x": 1.0, "w": 1.0}, rate=rate)
+    for rows in ((), ([[1.0, 2.0]],)):
+        with pytest.raises(DtypeError, match="give rows of features and their targets"):
+            cr.page(nn.Linear(2, 1), *rows)
     with pytest.raises(FormatError, match=r"\.html"):
         cr.page(*NET[:1], values=NET[1]).save(tmp_path / "page.pdf")
 

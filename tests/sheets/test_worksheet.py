@@ -348,6 +348,18 @@ def test_the_teachers_workbook_speaks_of_no_blanks_and_prints_the_answers_alone(
     assert re.findall(r"(\w+)!\$A\$1:\$D\$\d+<", book) == ["answers", "work"]
 
 
+def test_what_cannot_be_filled_in_is_refused(tmp_path):
+    with pytest.raises(GraphError, match="no row is called '3'"):
+        cr.worksheet(NET, NUMBERS, blanks=3)
+    for filled, error, told in (
+        ({"nobody": 1.0}, GraphError, "no blank is called 'nobody': there are local"),
+        ({"∂L/∂w₁": "x"}, DtypeError, "a number is put into '∂L/∂w₁', not 'x'"),
+    ):
+        with pytest.raises(error, match=told):
+            cr.worksheet(NET, NUMBERS).save(tmp_path / "sheet.xlsx", filled=filled)
+    assert not list(tmp_path.iterdir())
+
+
 def test_numbers_are_written_as_everywhere_and_long_sums_have_room(tmp_path):
     import zipfile
 

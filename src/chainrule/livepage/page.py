@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from chainrule.errors import FormatError
+import numpy as np
+
+from chainrule.errors import DtypeError, FormatError, FormulaError
 from chainrule.files import suffix_among, write_whole
 from chainrule.livepage.gallery import GALLERY
 from chainrule.livepage.network import network_subject
 from chainrule.livepage.payload import payload_of, zipped
 from chainrule.livepage.subject import Subject, subject_of
+from chainrule.nn.module import Module
 from chainrule.pictures.ink import DARK, LIGHT
 from chainrule.webpage import framed, webpage
 
@@ -104,8 +107,8 @@ def page(
     and `rate` is that of the first step; `title` and `note` stand above it all.
 
     What the page computes is the JavaScript that `compile` prints from the program. Raises DtypeError for what is no
-    problem, GraphError for a result that is no single number, and FormulaError for a text that cannot be read. O(steps)
-    and what `explain` takes for the derivations; needs fast-sugiyama, an extra.
+    problem, GraphError for a result that is no single number, and FormulaError for a text or a rate that cannot be
+    read. O(steps) and what `explain` takes for the derivations; needs fast-sugiyama, an extra.
 
     >>> import chainrule as cr
     >>> page = cr.page("h = w1*x; yhat = w2*h; L = 0.5*(yhat - y)**2", values={"w1": 2, "x": 2, "w2": 0.5, "y": 20})
@@ -114,7 +117,11 @@ def page(
     """
     if problem is None:
         return Page(tuple([make() for make in GALLERY]))
-    told = {"data": tuple(data), "rate": rate, "title": title, "note": note}
+    if isinstance(rate, bool) or not isinstance(rate, int | float | np.number) or not 0 < rate < np.inf:
+        raise FormulaError(f"the rate is a finite number above 0, not {rate!r}")
+    told = {"data": tuple(data), "rate": float(rate), "title": title, "note": note}
+    if isinstance(problem, Module) and (x is None or y is None):
+        raise DtypeError("a network is shown as it learns: give rows of features and their targets, cr.page(net, x, y)")
     if x is not None:
         return Page((network_subject(problem, x, y, loss=loss, **told),))
     return Page((subject_of(problem, values, **told),))

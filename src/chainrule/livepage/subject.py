@@ -17,6 +17,7 @@ from chainrule.errors import DtypeError, FormulaError
 from chainrule.expression import read_assignments
 from chainrule.expression.arguments import values_of
 from chainrule.pictures.live import Live
+from chainrule.printable import in_words
 from chainrule.program import Kind, Program, Step, run
 from chainrule.program.run import record
 
@@ -189,7 +190,8 @@ def typed_subject(text: str, values: Mapping[str, Any], **told: Any) -> Subject:
     lines = read_assignments(text)
     missing = [name for name in lines.names if name not in values]
     if missing:
-        raise FormulaError(f"the page has numbers, and {' and '.join(missing)} has none: give a value for each")
+        has = "has" if len(missing) == 1 else "have"
+        raise FormulaError(f"the page has numbers, and {in_words(missing)} {has} none: give a value for each")
     for name in values:
         if name not in lines.names and name not in lines.constants:
             raise FormulaError(f"{name} has a value, and the problem has no such name")

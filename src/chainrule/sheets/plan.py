@@ -152,7 +152,9 @@ class Plan:
     def wanted(self) -> Collection[str]:
         """The parts and names that are blank."""
         several = {"gradients": ("local", "gradient"), "forward": ("forward",), "none": ()}
-        return several.get(self.blanks, (self.blanks,)) if isinstance(self.blanks, str) else self.blanks
+        if isinstance(self.blanks, str):
+            return several.get(self.blanks, (self.blanks,))
+        return self.blanks if isinstance(self.blanks, Collection) else (str(self.blanks),)
 
     def check_blanks(self) -> None:
         """Refuse a name that no row has."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.errors import DtypeError, FormatError
+from chainrule.errors import DtypeError, FormatError, GraphError
 from chainrule.expression import read_assignments
 from chainrule.expression.arguments import values_of
 from chainrule.files import suffix_among, write_whole
@@ -38,9 +38,16 @@ class Worksheet:
         """Write it to a file: .xlsx (with formulas), .html, or .pdf to print; the teacher's copy has every answer.
 
         `filled` are numbers to put into blanks of an .xlsx file, by the row's name, as if they were typed.
+        GraphError for a name that no blank has.
         """
         path = Path(path)
         suffix = check_suffix(path)
+        asked = [row.name for row in self.blanks]
+        for name, x in (filled or {}).items():
+            if name not in asked:
+                raise GraphError(f"no blank is called {name!r}: there are {', '.join(asked) or 'none'}")
+            if np.ndim(x) or not isinstance(x, int | float | np.number):
+                raise DtypeError(f"a number is put into {name!r}, not {x!r}")
         if suffix == ".xlsx":
             from chainrule.sheets.workbook import workbook
 
