@@ -680,3 +680,15 @@ def test_equally_large_entries_share_and_the_others_are_on_no_kink():
     assert "its slope is taken as 0.5" in told.text()
     with pytest.raises(FormulaError, match="the order depends on them"):
         cr.explain("sort(x)", "x", shapes={"x": (3,)})
+
+
+def test_the_same_entries_in_another_shape_are_no_factor_of_a_path():
+    rows = {"W": [[3.77, -1.79], [-0.23, 2.13]], "u": [1.0, 2.0]}
+    told = cr.explain("solve(W, u) @ sum(W, axis=0)", "W", values=rows, layout="denominator")
+    assert not re.search(r"\bd(v\d+)_d\1\b", told.plain(detail="full"))
+
+
+def test_what_moves_a_condition_alone_has_a_gradient_of_0_in_the_errors():
+    told = cr.explain("y*2*(y*x > 0)", "y", "delta", values={"y": -0.85, "x": 0.66})
+    assert told.gradient == 0.0
+    check(told)

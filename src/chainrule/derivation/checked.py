@@ -55,7 +55,7 @@ class Checking:
         environment: Mapping[Tree, Any],
         floor: float = 0.0,
         digits: int = DIGITS,
-        rounding_of: Callable[[Tree], float] = lambda letter: 0.0,
+        rounding_of: Callable[[Tree, Any], float] = lambda letter, number: 0.0,
     ) -> None:
         self.values = Values(environment)
         self.floor = floor
@@ -126,7 +126,7 @@ class Checking:
         if np.size(found.gives) != np.size(found.result):
             return False
         apart = float(np.max(np.abs(np.ravel(found.gives) - np.ravel(found.result)), initial=0.0))
-        return apart <= max([self.rounding_of(x) for x in all_parts(chain.sides[0])])
+        return apart <= max([self.rounding_of(x, found.gives) for x in all_parts(chain.sides[0])])
 
     def has_numbers(self, tree: Tree) -> bool:
         """Whether everything in it has a number here: no law that holds for any layer, nor what is too large to build.

@@ -16,7 +16,7 @@ from chainrule.derivation.record import Note
 from chainrule.derivation.scalars.paths import run_again
 from chainrule.derivation.tape.tape import Tape, has_nan
 from chainrule.derivation.words import Words, said
-from chainrule.maths import Tree, numeral
+from chainrule.maths import Derivative, Tree, numeral
 from chainrule.maths.check import moved_by_rounding
 from chainrule.program import Program, Step, run
 
@@ -292,11 +292,16 @@ def is_left_over(tape: Tape, node: Any, place: Place) -> bool:
     return bool(gradient <= RESIDUE * np.asarray(sizes_at(tape.lifted.program, step, tape.lifted.numbers)[step])[place])
 
 
-def rounding_of_letter(tape: Tape, letter: Tree) -> float:
-    """How far a gradient may be off if every number given is off by a rounding; 0 for what is none. O(some sweeps)."""
-    node = next((x for x in tape.gradients if tape.gradient(x) == letter), None)
-    if node is None:
+def rounding_of_letter(tape: Tape, letter: Tree, number: Any) -> float:
+    """How far a derivative may be off if every number given is off by a rounding; 0 for what is none. O(some sweeps).
+
+    Of another derivative in the same thing it is the same share as of the gradient.
+    """
+    node = tape.node_of.get(letter.below) if isinstance(letter, Derivative) else None
+    if node is None or node not in tape.gradients:
         return 0.0
+    size = float(np.max(np.abs(tape.gradients[node]), initial=0.0))
+    share = float(np.max(np.abs(number), initial=0.0)) / size if size else 1.0
     program, step = tape.lifted.program, tape.lifted.step[node]
 
     given = {x: np.asarray(tape.lifted.numbers[x.place]) for x in program.leaves}
@@ -306,7 +311,7 @@ def rounding_of_letter(tape: Tape, letter: Tree) -> float:
         return gradients_at(program, step, run(program, {**given, **leaves}, in_double=True))[step]
 
     with Quiet():
-        return moved_by_rounding(slope, near)
+        return share * moved_by_rounding(slope, near)
 
 
 def invariance(output: Tree, name: Tree, gradient: float) -> Words:

@@ -299,7 +299,8 @@ class Story:
         while waiting and len(found) <= MOST_WAYS:
             node, steps = waiting.pop()
             if node is lower:
-                found.append(tuple([factor_of(self.tape, x, slot, self.names) for x, slot in steps]))
+                telling = [step for step in steps if not is_same_entries(step[0])] or steps[:1]
+                found.append(tuple([factor_of(self.tape, x, slot, self.names) for x, slot in telling]))
                 continue
             waiting += [(x, (*steps, (node, slot))) for slot, x in reversed(list(node.edges)) if x in inside]
         return tuple(found)

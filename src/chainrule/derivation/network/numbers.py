@@ -49,8 +49,8 @@ class NetNumbers:
 
     @cached_property
     def _gradients(self) -> Array:
-        """The gradient of the cost in every number, by id."""
-        return self.net.ids.flat(lambda step: self.tape.all_gradients.get(self.node(step)))
+        """The gradient of the cost in every number, by id; 0 in what moves conditions alone."""
+        return self.net.ids.flat(lambda step: self.tape.all_gradients.get(self.node(step), np.zeros(step.shape)))
 
     @cached_property
     def _matrices(self) -> list[Matrices]:

@@ -476,7 +476,7 @@ class Answer:
         with Quiet():
             return float(np.max(rounding_of(formula, Values(self.environment())), initial=0.0))
 
-    def rounding_of_letter(self, letter: Tree) -> float:
+    def rounding_of_letter(self, letter: Tree, number: Any) -> float:
         """How far the engine's number for a letter of the page may be off by rounding, if it is a derivative."""
         names = {leibniz(self.output, self.typed.symbol(name)): name for name in self.typed.wrt}
         name = names.get(letter) if isinstance(letter, Slope) else None
