@@ -36,16 +36,18 @@ MOST_CLASSES = 4096
 """One-hot rows of more entries are not taken from an identity matrix."""
 
 
-def law(name: str, *operations: str, pointwise: bool = False) -> Callable[[Law], Law]:
+def law(name: str, *operations: str, pointwise: bool = False, around: bool = False) -> Callable[[Law], Law]:
     """Declare a law under the name that `explain` gives it, for steps of these operations, or of all pointwise ones.
 
-    Where neither is said it is for every step.
+    Where neither is said it is for every step. One that looks `around` asks what else was met in a pass, and is tried
+    again in the next.
     """
 
     def declared(function: Law) -> Law:
         LAWS.append((name, function))
         if operations or pointwise:
             function.scope = frozenset(operations), pointwise  # type: ignore[attr-defined]  (where the builder looks)
+        function.around = around  # type: ignore[attr-defined]
         return function
 
     return declared
@@ -509,13 +511,13 @@ def common_number(b: Builder, step: Step) -> Any:
     return scaled(b, number, inner, step) if inner.shape == step.shape else None
 
 
-@law("masks from the output", "greater")
+@law("masks from the output", "greater", around=True)
 def mask_from_output(b: Builder, step: Step) -> Any:
     """Where relu let x pass, its output is positive: x need not be kept."""
     if b.number(step.inputs[1]) != 0:
         return None
     x = step.inputs[0]
-    relu = next((now for now in b.known.values() if is_only(now, "relu") and now.inputs[0] is x), None)
+    relu = next((now for now in b.met if is_only(now, "relu") and now.inputs[0] is x), None)
     return None if relu is None else b.step("greater", relu, step.inputs[1])
 
 

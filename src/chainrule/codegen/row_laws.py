@@ -33,9 +33,10 @@ ROW_LAWS: list[tuple[str, Law]] = [(name, law) for name, law in LAWS if name not
 
 
 def law(name: str, *operations: str) -> Callable[[Law], Law]:
-    """Declare a law under a name, for steps of these operations."""
+    """Declare a law under a name, for steps of these operations. It looks around: at products that were met before."""
 
     def declared(function: Law) -> Law:
+        function.around = True  # type: ignore[attr-defined]
         function.scope = frozenset(operations), False  # type: ignore[attr-defined]  (where the builder looks first)
         ROW_LAWS.append((name, function))
         return function
@@ -130,7 +131,7 @@ def met_before(b: Builder, x: Step, factors: list[Any]) -> tuple[list[Any], list
     for i, y in enumerate(factors):
         for pair in ((x, y), (y, x)):
             known = b.known.get((op, tuple([identity(z) for z in pair]), frozen(op.defaults)))
-            if known is not None:
+            if known in b.met:
                 return [], [*factors[:i], known, *factors[i + 1 :]]
     return [x], factors
 

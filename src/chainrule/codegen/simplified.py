@@ -34,7 +34,7 @@ class Builder:
     """Makes the steps of a program anew, each by the laws.
 
     `numbers` are those of the example, of constants the numbers that they are; `fired` counts the laws that did
-    something.
+    something. It stays through all passes: what was made, and what no law fits, is so in the next pass too.
     """
 
     def __init__(self, laws: Sequence[tuple[str, Law]], numbers: dict[Step, Any]) -> None:
@@ -42,6 +42,10 @@ class Builder:
         self.numbers = numbers
         self.fired: Counter[str] = Counter()
         self.known: dict[Any, Step] = {}
+        self.met: dict[Step, None] = {}
+        """What was made, or asked for again, in this pass."""
+        self.settled: set[Step] = set()
+        """Steps that no law fits, whatever else there is."""
         self.by_operation: dict[str, list[tuple[str, Law]]] = {}
 
     def step(self, op: Operation | str, *inputs: Any, **settings: Any) -> Step:
@@ -61,6 +65,7 @@ class Builder:
             )
             self.numbers[found] = number
             self.known[key] = found
+        self.met.setdefault(found)
         return found
 
     def computed(self, op: Operation, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
@@ -73,7 +78,10 @@ class Builder:
 
     def lawful(self, step: Step) -> Step:
         """What the first law that fits makes of a step; the step itself where none does."""
-        for name, law in self.laws_for(step):
+        if step in self.settled:
+            return step
+        laws = self.laws_for(step)
+        for name, law in laws:
             made = law(self, step)
             if made is None or made is step:
                 continue
@@ -82,6 +90,8 @@ class Builder:
             if made.shape == step.shape and made.dtype == step.dtype:
                 self.fired[name] += 1
                 return made
+        if not any([getattr(law, "around", False) for _, law in laws]):
+            self.settled.add(step)
         return step
 
     def laws_for(self, step: Step) -> Sequence[tuple[str, Law]]:
@@ -106,6 +116,7 @@ class Builder:
         if found is None:
             found = self.known[key] = Step(Kind.FROZEN, array.shape, array.dtype)
             self.numbers[found] = array[()]
+        self.met.setdefault(found)
         return found
 
     def number(self, x: Any) -> Any:
@@ -128,17 +139,19 @@ def identity(x: Any) -> Any:
 def simplified(trace: Trace, laws: Sequence[tuple[str, Law]]) -> tuple[Trace, Counter[str]]:
     """The same function by fewer and cheaper steps, and how often each law did something; O(steps) a pass."""
     fired: Counter[str] = Counter()
+    builder = Builder(laws, {})
     for _ in range(MOST_PASSES):
-        trace, found = one_pass(trace, laws)
+        trace = one_pass(trace, builder)
+        found, builder.fired = builder.fired, Counter()
         fired += found
         if not found:
             break
     return trace, fired
 
 
-def one_pass(trace: Trace, laws: Sequence[tuple[str, Law]]) -> tuple[Trace, Counter[str]]:
+def one_pass(trace: Trace, builder: Builder) -> Trace:
     """Every step that some output needs, made anew from the leaves up."""
-    builder = Builder(laws, {})
+    builder.met.clear()
     made: dict[Step, Step] = {}
     needed = reached(trace.program.outputs)
     known = {step for step in trace.given if step is not None} | trace.held.keys()
@@ -149,15 +162,15 @@ def one_pass(trace: Trace, laws: Sequence[tuple[str, Law]]) -> tuple[Trace, Coun
             inputs, settings = step.given(made.__getitem__)
             # NumPy's own numbers have a type that meets others: 0.5 leaves float32 as it is, np.float64(0.5) does not.
             inputs = tuple([builder.constant(x, x.dtype) if isinstance(x, np.generic) else x for x in inputs])
-            before = len(builder.known)
+            before = len(builder.met)
             # What is made of the very numbers that it was made of before has the numbers that it had. (Not of equal
             # ones in other memory: planning asks which results are views.)
             same = all([builder.numbers[made[x]] is trace.numbers[x] for x in step.needs])
             number = trace.numbers[step] if same else None
             made[step] = builder.lawful(builder.plain(step.op, inputs, settings, number))  # type: ignore[arg-type]
-            if len(builder.known) == before and made[step].op is step.op:
+            if len(builder.met) == before and made[step].op is step.op:
                 builder.fired["equal lines are one"] += 1
-    return renewed(trace, made, builder), builder.fired
+    return renewed(trace, made, builder)
 
 
 def leaf(builder: Builder, step: Step, trace: Trace, known: bool) -> Step:
