@@ -12,11 +12,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 from chainrule.core import COMPILED
 
 sys.path.insert(0, str(Path(__file__).parent))
 """Lets all tests import `latex_oracle`, however pytest was started."""
+
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
+"""How long a draw takes says how busy the machine is, and not what is right."""
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell that runs the suite behind itself has it ignore Ctrl-C, which tests press.

@@ -49,6 +49,9 @@ def number(text):
 
 @settings(deadline=None)
 @given(st.lists(ordinary, min_size=1, max_size=6), st.integers(1, 16))
+@example([1.6, 6.25], 1)
+@example([1.25, 80.0], 2)
+@example([3.2, 312.5], 2)
 def test_printed_factors_give_the_printed_product(factors, digits):
     exact = math.prod(factors)
     found = proved([X], lambda show: [show.product(factors)], exact, digits=digits)

@@ -377,10 +377,12 @@ def place_shown(tree: Tree, digits: int) -> Any:
 def last_place(number: Number, digits: int = DIGITS) -> float:
     """One unit of the last of so many digits; trailing zeros are not printed and count. 0 for fractions and exceptions.
 
+    A whole number that is written out says its ones, however few the digits.
+
     >>> from chainrule.maths import Number
     >>> from chainrule.maths.check import last_place
-    >>> last_place(Number("2.5")), last_place(Number("0"))
-    (1e-05, 1e-06)
+    >>> last_place(Number("2.5")), last_place(Number("0")), last_place(Number("1000"), 2)
+    (1e-05, 1e-06, 1.0)
     """
     text = number.text.lstrip("-")
     if "/" in text or not text[0].isdigit():
@@ -388,7 +390,8 @@ def last_place(number: Number, digits: int = DIGITS) -> float:
     if number.value == 0:
         return 10.0**-digits
     shown = len(text.partition("e")[0].replace(".", "").strip("0"))
-    return float(10.0 ** (np.floor(np.log10(abs(number.value))) - max(digits, shown) + 1))
+    place = float(10.0 ** (np.floor(np.log10(abs(number.value))) - max(digits, shown) + 1))
+    return min(place, 1.0) if text.isdigit() else place
 
 
 def magnitude(tree: Tree, values: Values) -> Any:
