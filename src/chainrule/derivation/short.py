@@ -74,6 +74,11 @@ class Version:
     def lines(self) -> int:
         return sum(map(lines_of, self.blocks))
 
+    @property
+    def formulas(self) -> int:
+        """How many of its equations have a formula."""
+        return sum([isinstance(x, Equation) and len(x.sides) - x.numbers > 1 for x in self.blocks])
+
 
 @dataclass
 class Piece:
@@ -92,8 +97,8 @@ class Piece:
 
     @property
     def turn(self) -> tuple[bool, bool, int]:
-        """What comes first is shortened first."""
-        return self.is_firm, not self.versions[1].blocks, self.weight
+        """What comes first is shortened first; what is left without a formula, or goes, comes after that."""
+        return self.is_firm, self.versions[1].formulas < self.versions[0].formulas, self.weight
 
     @property
     def lines(self) -> int:
@@ -391,11 +396,12 @@ def meaning(tape: Tape, named: InNames | None, request: Request) -> list[Block]:
     if is_rounding(tape, request):
         entries = np.ravel(gradient)
         return [Paragraph(invariance(output, name, float(entries[np.argmax(np.abs(entries))])))]
-    if not np.ndim(gradient):
-        if is_left_over(tape, request.wrt, request.entry or ()):
-            left = said(": ", numeral(float(gradient), 3), " is what rounding left.")
+    if np.size(gradient) == 1:
+        slope = np.asarray(gradient).item()
+        if not np.ndim(gradient) and is_left_over(tape, request.wrt, request.entry or ()):
+            left = said(": ", numeral(slope, 3), " is what rounding left.")
             return [Paragraph(said("To first order ", output, " does not move with ", name, " here", left))]
-        return [Paragraph(of_a_step(output, name, float(gradient), request.nudge))]
+        return [Paragraph(of_a_step(output, name, slope, request.nudge))]
     return [Paragraph(direction(output, gradient, request))]
 
 

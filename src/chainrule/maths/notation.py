@@ -209,7 +209,7 @@ def fitted(x: Tree, shape: Shape) -> Looks:
 def repeated(x: Tree, shape: Shape) -> Looks:
     """A number or an array repeated with ones: c𝟏, c𝟏𝟏ᵀ, 𝟏bᵀ (in each row), b𝟏ᵀ (in each column)."""
     form = lay(x)
-    if x.shape == shape or (x.size > 1 and x.size == math.prod(shape)):
+    if x.size == math.prod(shape):
         return form
     if len(shape) > 2 or x.ndim > 2:
         return call("repeat", form, below=looks.listed(looks.text("×".join(map(str, shape)))))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import reduce
+from itertools import pairwise
 from math import prod
 from typing import Any, NamedTuple
 
@@ -223,12 +224,25 @@ class Story:
         known = [x for x in letters if x is not None]
         if len(known) < len(letters) or len(letters) < 2:
             is_narrow = self.is_scalar or sum([min(x.rows, x.columns) for x in self.stretches]) <= NARROW
-            symbols = longest.sides[: len(longest.sides) - longest.numbers]
-            return (longest if is_narrow else replace(longest, sides=(*symbols[:2], longest.sides[-1]), numbers=1),)
+            return (longest if is_narrow else replace(longest, sides=(*self.in_names(), longest.sides[-1]), numbers=1),)
         numbers = longest.sides[len(longest.sides) - longest.numbers :] if self.is_scalar else longest.sides[-1:]
         names = self.product_of([self.symbol(stretch) for stretch in self.stretches])
         telling = [x for x in known if x != Number("1")] or known[:1]
         return (replace(longest, sides=(name, names, self.product_of(telling), *numbers), numbers=len(numbers)),)
+
+    def in_names(self) -> tuple[Tree, ...]:
+        """The gradient, and its product from one name to the next, without the letters that the page would explain."""
+        first, *between, last = self.stops
+        stops = [first, *[x for x in between if not self.is_nameless(x)], last]
+        if len(self.stops) - 1 > len(self.stretches):
+            return (self.gradient_symbol(), self.product_of([self.symbol(stretch) for stretch in self.stretches]))
+        factors: list[Tree] = []
+        for upper, lower in pairwise(stops):
+            found = Stretch(upper, lower, None, (), 0, self.total(upper, lower))
+            factors.append(self.symbol(found))
+            if factors[-1] not in self.environment:
+                self.enter(factors[-1], where_defined(numbers_in(found), self.tape.numbers[upper]))
+        return (self.gradient_symbol(), self.product_of(factors)) if len(factors) > 1 else (self.gradient_symbol(),)
 
     def symbol(self, stretch: Stretch) -> Derivative:
         """A factor as a derivative."""
@@ -258,7 +272,7 @@ class Story:
 
     def all_stretches(self) -> list[Stretch]:
         """The factors of the product, from the output down."""
-        pairs = list(zip(self.stops, self.stops[1:], strict=False))
+        pairs = list(pairwise(self.stops))
         if len(pairs) <= MOST_FACTORS:
             return [self.stretch(upper, lower) for upper, lower in pairs]
         half = MOST_FACTORS // 2
