@@ -98,7 +98,8 @@ class Piece:
     @property
     def turn(self) -> tuple[bool, bool, int]:
         """What comes first is shortened first; what is left without a formula, or goes, comes after that."""
-        return self.is_firm, self.versions[1].formulas < self.versions[0].formulas, self.weight
+        now, then = self.versions[:2]
+        return self.is_firm, not then.blocks or then.formulas < now.formulas, self.weight
 
     @property
     def lines(self) -> int:
