@@ -181,7 +181,7 @@ def gradient_name(step: Step, trace: Trace, uses: dict[Step, list[Step]], names:
         return trace.names.get(step, "")
     if of in names:
         return f"d{names[of]}"
-    later = next((names[x] for x in uses.get(of, ()) if x in names), "")
+    later = next((names[x] for x in uses.get(of, ()) if x in names and x in trace.names), "")
     return f"d{later}_in" if later else ""
 
 
@@ -204,7 +204,7 @@ def scalar_result(trace: Trace) -> Step | None:
 
 def formulas(trace: Trace, names: dict[Step, str], alone: Collection[Step]) -> dict[Step, str]:
     """For each line its mathematics: ``∂L/∂z = (p − y) / 5``."""
-    shapes = {names[step]: step.shape for step in names if step not in trace.gradient_of}
+    shapes = {names[step]: step.shape for step in names if trace.gradient_of.get(step) not in names}
     symbols = symbols_for(shapes)
     top = scalar_result(trace)
     loss = symbols[names[top]] if top is not None and top in names else Symbol("L")
