@@ -16,6 +16,7 @@ from chainrule.derivation.matrix.jacobians import structure_of
 from chainrule.derivation.record import Equation, Note, Paragraph, Table
 from chainrule.derivation.request import Request
 from chainrule.derivation.tape.tape import Tape
+from chainrule.errors import GraphError
 from latex_oracle.value import value_of
 
 from .spelled import spelled
@@ -327,3 +328,9 @@ def test_a_backward_pass_of_the_users_own_is_never_run_on_symbols(dialect):
     cr.explain(cr.sum(cr.square(doubled(x))), x, dialect).text(detail="full")
     assert met
     assert not any(isinstance(part, Term) for part in met)
+
+
+def test_a_jacobian_that_no_memory_holds_is_not_told():
+    x = learned(np.zeros(20_000), "x")
+    with pytest.raises(GraphError, match="20,000×20,000, which is too large"):
+        cr.explain(cr.tanh(x).sum(), x, dialect="jacobian")

@@ -103,9 +103,9 @@ def data_of(page):
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_no_serious_fault_for_screen_readers(opened, gallery, theme):
     with opened(gallery, color_scheme=theme) as tab:
-        for n in (1, 6):
+        for n, mistake in ((1, "zero_grad"), (6, "forgotten")):
             tab.evaluate("(n) => chainrule.open(n)", n)
-            tab.evaluate("chainrule.train(3); chainrule.mistake('zero_grad')")
+            tab.evaluate("(mistake) => { chainrule.train(3); chainrule.mistake(mistake); }", mistake)
             settled(tab)
             found = axe.Axe().run(tab).response["violations"]
             serious = [

@@ -47,8 +47,8 @@ def meaning(columns: Columns) -> str:
     told = f"x has {listing(columns.names, 3)}, as the network takes them."
     if not columns.classes:
         return f"{told} y is {columns.target.name}, as the network learns it."
-    numbered = [f"{n} is {name}" for n, name in enumerate(columns.classes)]
-    return f"{told} Of {columns.target.name}, {listing(numbered, 6)}."
+    numbered = [f"{n} is {name}" for n, name in enumerate(columns.classes) if str(name) != str(n)]
+    return f"{told} Of {columns.target.name}, {listing(numbered, 6)}." if numbered else told
 
 
 def of_source(source: str, path: Path) -> str:

@@ -41,6 +41,8 @@ from chainrule.maths.tree import applied, made, parts
 ROUNDING = 1e-12
 """Gradients this small beside the largest that arrives on the way are rounding."""
 
+MOST_WRITTEN = 10**8
+"""Entries of a Jacobian that is written in symbols: what fits beside it is found with arrays of its shape."""
 MOST_FACTORS = 12
 """Of a longer product the ends are listed, and the middle is one factor."""
 
@@ -109,6 +111,10 @@ def applies(tape: Tape, request: Request) -> Words:
         return "the output moves with itself one for one: there is no product"
     if any(np.size(node.data) == 0 for node in tape.path):
         return "an array on the way has no entries"
+    sizes = [(int(np.size(node.data)), int(np.size(x.data))) for node in tape.path for _, x in node.edges]
+    rows, columns = max(sizes, key=prod)
+    if rows * columns > MOST_WRITTEN:
+        return f"a Jacobian on the way is {rows:,}×{columns:,}, which is too large: ask for fewer examples"
     return tape.why_no_factors()
 
 
