@@ -122,11 +122,16 @@ def statements_of(
         other = "value" if step is top else "out" if step in results else ""
         name = trace.names.get(step) or results_by_key.get(step) or other
         table[step] = names.new(name) if name else names.numbered("t")
+    called = set[Step]()
     for step in backward:
         name = gradient_name(step, trace, uses, table) or results_by_key.get(step)
         table[step] = names.new(name) if name else names.numbered("g")
+        if name and step in trace.gradient_of:
+            called.add(step)
     tables = {step: names.leaf(trace.names.get(step, "numbers")) for step in program.steps if is_long(step, trace)}
-    return Statements(trace, arguments, forward, backward, table, formulas(trace, {**table, **tables}, alone), tables)
+    return Statements(
+        trace, arguments, forward, backward, table, formulas(trace, {**table, **tables}, alone, called), tables
+    )
 
 
 def is_long(step: Step, trace: Trace) -> bool:
@@ -202,9 +207,11 @@ def scalar_result(trace: Trace) -> Step | None:
     return next((x for x in trace.outputs if isinstance(x, Step) and not x.shape and x not in trace.backward), None)
 
 
-def formulas(trace: Trace, names: dict[Step, str], alone: Collection[Step]) -> dict[Step, str]:
-    """For each line its mathematics: ``∂L/∂z = (p − y) / 5``."""
-    shapes = {names[step]: step.shape for step in names if trace.gradient_of.get(step) not in names}
+def formulas(
+    trace: Trace, names: dict[Step, str], alone: Collection[Step], called: Collection[Step]
+) -> dict[Step, str]:
+    """For each line its mathematics: ``∂L/∂z = (p − y) / 5``. Gradients that are `called` after something are words."""
+    shapes = {names[step]: step.shape for step in names if step not in called}
     symbols = symbols_for(shapes)
     top = scalar_result(trace)
     loss = symbols[names[top]] if top is not None and top in names else Symbol("L")
