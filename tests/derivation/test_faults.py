@@ -692,3 +692,10 @@ def test_what_moves_a_condition_alone_has_a_gradient_of_0_in_the_errors():
     told = cr.explain("y*2*(y*x > 0)", "y", "delta", values={"y": -0.85, "x": 0.66})
     assert told.gradient == 0.0
     check(told)
+
+
+def test_half_the_sum_of_two_squares_is_no_mean():
+    told = graded("sum((yhat - y)**2)/2", "yhat=[1, 2]", "y=[0, 0]", wrt="yhat").text()
+    assert "mean" not in told
+    assert "∂f/∂ŷ = ŷ − y" in told
+    assert "mean" in graded("sum((yhat - y)**2)/3", "yhat=[1, 2, 3]", "y=[0, 0, 1]", wrt="yhat").text()

@@ -281,7 +281,10 @@ def starts_with_pi(form: Looks) -> bool:
 
 
 def averaged(x: Tree) -> Tree | None:
-    """What a number is the mean of, whether it is called so or is a sum over how many there are; None of others."""
+    """What a number is the mean of, whether it is called so or is a sum over how many there are; None of others.
+
+    Half a sum of two is left as it is: it may be the half of a cost whose 2 cancels.
+    """
     if not isinstance(x, Applied) or x.size != 1 or not x.inputs:
         return None
     if x.name == "mean" and not settings_shown(x):
@@ -289,7 +292,7 @@ def averaged(x: Tree) -> Tree | None:
     over, total = x.inputs[-1], x.inputs[0]
     is_total = x.name == "div" and isinstance(total, Applied) and total.name == "sum" and not settings_shown(total)
     of = total.inputs[0] if isinstance(total, Applied) and is_total else None
-    return of if of is not None and of.size > 1 and over == Number(str(of.size)) else None
+    return of if of is not None and of.size > 2 and over == Number(str(of.size)) else None
 
 
 def spread_of(x: Tree) -> Tree | None:
