@@ -176,6 +176,7 @@ PROGRAMS: dict[str, Any] = {
         (np.ones((3, 1)), np.array([0.5, 0.25, 0.75, 0.1]), 1.5),
     ),
     "nothing to add": (lambda x: (x + 0.0 - 0.0, 0.0 + x), (VECTOR,)),
+    "to the power of 0": (lambda x: (x**0.0 + x, cr.sum(x) ** 0.0 * x), (VECTOR,)),
     "nothing moves": (cr.grad(lambda x: cr.sum(cr.sign(x))), (VECTOR,)),
     "tensors": (cr.grad(lambda x: (x * x).sum()), (cr.Tensor(VECTOR),)),
 }

@@ -97,7 +97,7 @@ def apart(one: Job) -> str:
 
 def called(library: Any, one: Job, args: Any) -> tuple[int, list[Any]]:
     """What the C function gives; nothing that it did not write is a number."""
-    trace = one.compiled.needs_version().trace
+    trace = one.compiled.needs_version().told_apart
     loops = CLoops(trace, one.compiled.name)
     loops.written()
     held: list[Any] = []

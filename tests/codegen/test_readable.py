@@ -109,3 +109,32 @@ def test_every_gradient_that_is_given_back_is_called_after_its_argument(f, lines
         assert re.search(rf"\b{line}", backward.replace("jnp", "np"))
     assert re.search(r'"value", "dc", "db"|value, dc, db|dc_out = dc;\n  \*db_out = db;', source)
     assert not re.search(r"\bt\d+_in\b", source)
+
+
+def updated(w, count):
+    slope = cr.grad(lambda w: cr.mean(cr.tanh(w) ** 2))(w)
+    return count + 1, slope / cr.norm(slope), slope
+
+
+@pytest.mark.parametrize(
+    ("f", "arguments", "said", "never"),
+    [
+        (updated, (np.ones(3), 2.0), "# ∂L/∂w = ", "∂value|value ="),
+        (cr.grad(cr.grad(lambda x: x**5)), (1.5,), "dx = 20 * (x * x * x)  # dx = 20x³", "∂"),
+        (cr.value_and_grad(lambda a: 2 * cr.sum(a) + 3), (np.ones(3),), "da = np.full((3,), np.float64(2.0))  # ∂value/∂a", ""),
+        (cr.grad(lambda a, b: cr.sum(b * b), argnums=(0, 1)), (np.ones(300), np.ones(2)), "return np.full((300,), 0.0), db", "0.0, 0.0"),
+        (cr.hessian(lambda w: cr.mean(cr.tanh(w * w) ** 2)), (np.ones(3),), "np.stack", r"power\(|\*\* ?0"),
+    ],
+)  # fmt: skip
+def test_a_comment_names_what_was_differentiated_and_no_line_is_dead(f, arguments, said, never):
+    step = cr.compile(f)
+    right = step(*arguments)
+    source = step.source()
+    assert said in source
+    assert not never or not re.search(never, source)
+    module: dict[str, Any] = {}
+    exec(source, module)
+    written = module[step.needs_version().name](*arguments)
+    for one, other in zip(*[x if isinstance(x, tuple) else (x,) for x in (written, right)], strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12)
+        assert np.ndim(one) == 0 or one.flags.writeable

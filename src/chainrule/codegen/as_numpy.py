@@ -143,7 +143,17 @@ class Printer:
 
     def line(self, step: Step) -> list[str]:
         """The line of a step, with its mathematics and shape as a comment."""
-        return self.assignment(step, self.lines.names[step], self.text(step), self.comment(step))
+        copies = self.copies(step)
+        source = self.text(step) if copies is None else copies
+        return self.assignment(step, self.lines.names[step], source, self.comment(step))
+
+    def copies(self, step: Step) -> Source | None:
+        """An array of copies of a number that is given back: in memory of its own."""
+        number = step.inputs[0] if step.op is book["broadcast_to"] and step in self.trace.outputs else None
+        if not isinstance(number, Step) or number.shape or type(self.trace.numbers[number]) is float:
+            return None
+        text = f"np.full({written(step.shape)}, {written(self.reading(number))})"
+        return Source(text, self.trace.numbers[step], ATOM, used([self.reading(number)]))
 
     def comment(self, step: Step) -> str:
         """The mathematics and the shape of a step."""
@@ -166,7 +176,8 @@ class Printer:
     def given_back(self, x: Any) -> str:
         """A result; what shares the memory of an argument is copied."""
         if not isinstance(x, Step):
-            return written(x)
+            alike = isinstance(x, np.ndarray) and x.size > 1 and bool((x == x.flat[0]).all())
+            return f"np.full({written(x.shape)}, {written(x.flat[0])})" if alike else written(x)
         text = written(self.reading(x))
         while x.op is book["identity"]:
             x = x.needs[0]

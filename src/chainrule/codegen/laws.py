@@ -140,6 +140,15 @@ def times_one(b: Builder, step: Step) -> Any:
     return None
 
 
+@law("x⁰ is 1", "pow")
+def power_of_zero(b: Builder, step: Step) -> Any:
+    """Every number to the power of 0 is 1, by IEEE 754 what is no number too."""
+    if b.number(step.inputs[1]) != 0 or step.dtype.kind != "f":
+        return None
+    one = b.constant(1, step.dtype)
+    return b.step("broadcast_to", one, shape=step.shape) if step.shape else one
+
+
 @law("+0", "add", "sub")
 def plus_zero(b: Builder, step: Step) -> Any:
     """x + 0 and x − 0 are x."""

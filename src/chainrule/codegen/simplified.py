@@ -210,7 +210,9 @@ def renewed(trace: Trace, made: dict[Step, Step], builder: Builder) -> Trace:
     numbers = {step: builder.numbers[step] for step in needed}
     held = {made.get(step, step): source for step, source in trace.held.items()}
     gradients = tuple([None if x is None else made.get(x) for x in trace.gradients])
-    return Trace(program, given, held, names, numbers, of, frozenset(backward), outputs, trace.structure, gradients)
+    losses = frozenset([made.get(x, x) for x in trace.losses])
+    after = frozenset(backward)
+    return Trace(program, given, held, names, numbers, of, after, outputs, trace.structure, gradients, losses)
 
 
 def with_all_after(backward: set[Step], program: Program) -> frozenset[Step]:

@@ -203,8 +203,9 @@ def is_step(x: Any) -> bool:
 
 
 def scalar_result(trace: Trace) -> Step | None:
-    """The one number that the function gives first, as a loss."""
-    return next((x for x in trace.outputs if isinstance(x, Step) and not x.shape and x not in trace.backward), None)
+    """The one number that the function gives first, which is the loss where one was differentiated."""
+    numbers = [x for x in trace.outputs if isinstance(x, Step) and not x.shape and x not in trace.backward]
+    return next((x for x in numbers if not trace.losses or x in trace.losses), None)
 
 
 def formulas(
@@ -215,6 +216,7 @@ def formulas(
     symbols = symbols_for(shapes)
     top = scalar_result(trace)
     loss = symbols[names[top]] if top is not None and top in names else Symbol("L")
+    loss = loss if len(trace.losses) < 2 else None  # a derivative of a derivative, or of one thing of several
     found: dict[Step, Any] = {}
     written: dict[Step, str] = {}
     lines = Counter([trace.gradient_of.get(step) for step in names])

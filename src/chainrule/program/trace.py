@@ -40,7 +40,7 @@ class Trace(NamedTuple):
     `held` are the arrays and Tensors from outside by their leaf, `names` what the user calls steps, `numbers` those of
     the example, `gradient_of` the step whose gradient a step is, and `backward` the steps of backward passes. `outputs`
     are steps, and constants as they are, in the structure `structure`; `gradients` has for each of them the argument
-    whose gradient it is, or None.
+    whose gradient it is, or None. `losses` are the steps that a transform differentiated.
     """
 
     program: Program
@@ -53,6 +53,7 @@ class Trace(NamedTuple):
     outputs: tuple[Any, ...]
     structure: Any
     gradients: tuple[Step | None, ...]
+    losses: frozenset[Step]
 
     def made_anew(self, made: Mapping[Step, Step], order: Sequence[Step], numbers: dict[Step, Any]) -> Trace:
         """The same function by other steps, in that order: each step of the program has one of them in its place.
@@ -67,6 +68,7 @@ class Trace(NamedTuple):
             backward=frozenset([made[x] for x in self.backward if x in made]),
             outputs=tuple([made[x] if isinstance(x, Step) else x for x in self.outputs]),
             gradients=tuple([None if of is None else made.get(of) for of in self.gradients]),
+            losses=frozenset([made.get(x, x) for x in self.losses]),
         )
 
 
@@ -230,6 +232,7 @@ def as_trace(
         tuple(results),
         structure,
         tuple([step.get(without_aliases(x.of[0])) if is_gradient(x) else None for x in outputs]),
+        frozenset([step[x] for node in recording.steps if node.op is None and node.backward for x in node.of[:1]]),
     )
 
 
