@@ -49,7 +49,8 @@ class Product:
         self.powers: dict[Term, Number] = dict(powers or {})
 
     def times(self, base: Term, exponent: Number = Fraction(1)) -> None:
-        total = exact(self.powers.pop(base, Fraction(0)) + exponent)
+        held = self.powers.pop(base, None)
+        total = exponent if held is None else exact(held + exponent)
         if total:
             self.powers[base] = total
 

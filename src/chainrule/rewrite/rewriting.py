@@ -112,6 +112,8 @@ def plain(x: Number) -> int | float:
 
 
 def raised(x: Number, exponent: Number) -> Number:
+    if exponent == 1:
+        return x
     if isinstance(x, Fraction) and isinstance(exponent, Fraction) and exponent.denominator == 1 and abs(exponent) <= 64:
         if x or exponent > 0:
             return exact(x ** int(exponent))
@@ -127,6 +129,8 @@ def raised(x: Number, exponent: Number) -> Number:
 
 def number_times(x: Number, y: Number) -> Number:
     """A product of two numbers; of a root and itself its square."""
+    if x == 1 or y == 1:
+        return y if x == 1 else x
     if not isinstance(x, Fraction) and abs(x) == abs(y):
         square = raised(abs(x), Fraction(2))
         return square if (x < 0) == (y < 0) else -square
