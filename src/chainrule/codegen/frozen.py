@@ -84,10 +84,12 @@ class Frozen:
             value, slopes = self.ready().computed(np.empty(0))
             return value, slopes.tolist()
         latest = self.latest
-        if latest is not None and latest.attempt is not None and not (latest.around and latest.around.changed()):
-            found = latest.attempt(numbers)
-            if found is not NotImplemented:
-                return float(found[0]), found[1]
+        if latest is not None and latest.attempt is not None:
+            around = latest.around
+            if around is None or (not around.copies and around.is_as_it_was()):
+                found = latest.attempt(numbers)
+                if found is not NotImplemented:
+                    return float(found[0]), found[1]
         leaves, structure = flatten(numbers)
         leaves = [as_number(x) for x in leaves]
         given = in_a_row(leaves)
