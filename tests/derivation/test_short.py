@@ -316,3 +316,16 @@ def test_einsum_reads_as_the_product_or_the_sums_that_it_is(letters, shapes, lin
 def test_a_unit_vector_is_explained_once():
     told = cr.explain("-log(softmax(W@x+b)[2])", shapes={"W": (3, 2), "x": (2,), "b": (3,)}).text()
     assert told.count("𝐞₃ is 1 at [2] and 0 elsewhere") == 1
+
+
+def test_the_same_in_another_shape_and_a_sum_with_data_are_no_links_of_a_chain():
+    """A vector of weights is made a column before it is multiplied; one entry with many paths has a formula too."""
+    rng = np.random.default_rng(0)
+    w, b = (cr.Tensor(x, requires_grad=True, label=name) for name, x in (("w", rng.normal(size=3)), ("b", 0.1)))
+    xs, y = rng.normal(size=(5, 3)), rng.normal(size=5)
+    mean, neuron, double = cr.mean((xs @ w + b - y) ** 2), cr.tanh(xs[0] @ w + b), cr.sum(cr.tanh(xs @ w)) * 2
+    for loss in (mean, neuron, double):
+        loss.label = "L"
+    assert "dL_dw = 0.4*(xs.T @ (xs @ w + b - y)) =" in cr.explain(mean, w[1], dialect="chain").plain()
+    assert "dL_dw_1 = dL_dv2_0_0*dv2_0_0_dw_1 =" in cr.explain(neuron, w[1], dialect="chain").plain()
+    assert "Here v5 = sum(tanh(xs @ w))." in cr.explain(double, w[1], dialect="chain").plain()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -27,9 +27,9 @@ from chainrule.derivation.scalars.slopes import nameless
 from chainrule.derivation.scalars.targets import gradient_of, name_of
 from chainrule.derivation.tape.tape import Tape
 from chainrule.derivation.words import Words, listed, pieces, said, together_in_words
-from chainrule.maths import Matrix, Symbol, Tree, numeral, plain, unicode
+from chainrule.maths import Derivative, Matrix, Symbol, Tree, numeral, plain, unicode
 from chainrule.maths.check import ROUNDING, as_written, undefined
-from chainrule.maths.tree import Values, equation, made, parts
+from chainrule.maths.tree import Values, all_parts, equation, made, parts
 from chainrule.rewrite.local import in_trees
 
 MOST_LINES = 9
@@ -149,7 +149,7 @@ def short_story(
         before, shown = shown, blocks_of(found)
         if before and len(before) == len(shown) and all(map(is_, before, shown)):
             break
-        explained = letters(tape, answer.symbols, shown, request.digits)
+        explained = letters(tape, named, answer.symbols, shown, request.digits)
     return (*with_places(shown), *checking.of(explained), *last)
 
 
@@ -266,7 +266,13 @@ def telling(
         # A Jacobian has rows where a gradient has the shape of an array.
         return [checked_piece(x, own) for x in swept(tape, named, asked, request)]
     else:
-        found += the_result(tape, request, product_in(answer.story, name_of(tape, request)), checking.values)
+        product = product_in(answer.story, name_of(tape, request))
+        has_formula = product is not None and len(product.sides) - product.numbers > 1
+        whole = None if has_formula or named is None else named.gradient(request.wrt)
+        if whole is not None and not any(isinstance(x, Derivative) for x in all_parts(whole)):
+            # Of an entry with many paths the formula is that of the whole array.
+            found.append(gradient_piece(tape, request.wrt, whole, request, weight=20))
+        found += the_result(tape, request, product, checking.values)
     return [checked_piece(x, checking) for x in found]
 
 
@@ -512,19 +518,27 @@ def on_page(tape: Tape, named: InNames | None, node: Any) -> Tree:
     return tape.formula(node) if nameless(tape, node) else tape.symbols[node]
 
 
-def letters(tape: Tape, rows: Sequence[Meaning], shown: Sequence[Block], digits: int) -> list[Block]:
+def letters(
+    tape: Tape, named: InNames | None, rows: Sequence[Meaning], shown: Sequence[Block], digits: int
+) -> list[Block]:
     """What the letters stand for that are neither the user's nor computed on the page.
 
     How each was computed where that is soon said, down to what has a name; else its number.
     """
-    whole = meanings_of(tape, rows, shown, digits, all_the_way=True)
+    whole = meanings_of(tape, named, rows, shown, digits, all_the_way=True)
     if whole is not None and sum(map(lines_of, whole)) <= MOST_LETTERS:
         return whole
-    return meanings_of(tape, rows, shown, digits, all_the_way=False) or []
+    return meanings_of(tape, named, rows, shown, digits, all_the_way=False) or []
 
 
 def meanings_of(
-    tape: Tape, rows: Sequence[Meaning], shown: Sequence[Block], digits: int, *, all_the_way: bool
+    tape: Tape,
+    named: InNames | None,
+    rows: Sequence[Meaning],
+    shown: Sequence[Block],
+    digits: int,
+    *,
+    all_the_way: bool,
 ) -> list[Block] | None:
     """A sentence on the letters of a page, and all the way on those that it has itself; None where that is too long."""
     own = tape.labelled | {x.sides[0] for x in shown if isinstance(x, Equation)}
@@ -536,6 +550,14 @@ def meanings_of(
             return None
         numbered = tape.node_of.get(letter)
         numbered = numbered if numbered in tape.numbered else None
+        written = (
+            None if named is None or not all_the_way else in_known_names(tape, named, numbered, own.union(waiting))
+        )
+        if written is not None and letter not in own:
+            own.add(letter)
+            meanings[letter] = said(written)
+            waiting += [x.whole for x in symbols_in(written)]
+            continue
         is_number = numbered is not None and not all_the_way
         for row in () if letter in own or is_number else ordered:
             first = next(symbols_in(row.symbol), None)
@@ -553,6 +575,13 @@ def meanings_of(
                 meanings[letter] = words
                 waiting += [x.whole for x in foreign([Paragraph(words)])] if all_the_way else []
     return [Paragraph(said("Here ", listed(grouped(meanings), "; "), "."))] if meanings else []
+
+
+def in_known_names(tape: Tape, named: InNames | None, node: Any, known: Collection[Tree]) -> Tree | None:
+    """A result without a name down to what has one, where its own formula has letters that nobody has met."""
+    if named is None or node is None or node.op is None:
+        return None
+    return None if all([x.whole in known for x in symbols_in(tape.formula(node))]) else named.written(node)
 
 
 def as_computed(tape: Tape, node: Any, digits: int, all_the_way: bool) -> Words:

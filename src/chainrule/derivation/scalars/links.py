@@ -20,6 +20,7 @@ from chainrule.derivation.checked import words_of
 from chainrule.derivation.choices import chosen
 from chainrule.derivation.computed import computed_by
 from chainrule.derivation.equations import in_a_row
+from chainrule.derivation.matrix.between import is_same_entries
 from chainrule.derivation.notation import derivative
 from chainrule.derivation.scalars.cancel import added, cancelled, simplified
 from chainrule.derivation.scalars.graph import Edge, Node, NotReached, ScalarGraph
@@ -175,10 +176,13 @@ class Maker:
     def named_pairs(self, cuts: Sequence[int]) -> list[tuple[int, int]]:
         """Neighbours among the entries that all paths pass, the nearest to the output first; unnamed ones left out.
 
-        All are kept where none between the ends has a name, and in a stretch of unnamed ones that is too long.
+        All that are steps are kept where none between the ends has a name, and in a stretch of unnamed ones that is too
+        long.
         """
         named = [k for k in cuts if k in (cuts[0], cuts[-1]) or not nameless(self.tape, self.graph.entries[k].node)]
-        stops = cuts if len(named) == 2 else named
+        stops = named
+        if len(named) == 2:
+            stops = [cuts[0], *[k for k in cuts[1:-1] if not self.passes_on(k)], cuts[-1]]
         pairs: list[tuple[int, int]] = []
         places = {k: i for i, k in enumerate(cuts)}
         for low, high in pairwise(stops):
@@ -188,6 +192,11 @@ class Maker:
             else:
                 pairs.append((low, high))
         return self.shortened(pairs[::-1])
+
+    def passes_on(self, k: int) -> bool:
+        """Whether an entry is no step from another: the same in another shape, or a fixed distance from it."""
+        node, edges = self.graph.entries[k].node, self.graph.arrivals[k]
+        return len(edges) == 1 and edges[0].slope == 1 and (is_same_entries(node) or node.op.name in ("add", "sub"))
 
     def shortened(self, pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
         """A very long chain with its middle as one link."""
