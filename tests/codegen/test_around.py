@@ -120,6 +120,8 @@ def cases() -> dict[str, Any]:
         array("d", [1.0]),
     )
     child, slotted, space, net, queue = Child(), Slotted(), SimpleNamespace(rate=1.0), Net(), deque([1.0])
+    word, viewed = "".join(["na", "med"]), {"rate": 1.0}
+    space.named, view = 1.0, viewed.values()
     counted, alone, value, steps = Counter(a=1), np.array(2.0), cr.Value(2.0), [lambda x: 2 * x]
 
     def by_default(x: Any, rates: Any = numbers) -> Any:
@@ -175,6 +177,8 @@ def cases() -> dict[str, Any]:
         "property": (lambda x: x * child.shown, lambda: setattr(child, "hidden", 3.0)),
         "attribute over the class's": (lambda x: x * child.rate, lambda: setattr(child, "rate", 70.0)),
         "attribute by its name": (lambda x: x * getattr(child, "hidden", 2.0), lambda: setattr(child, "hidden", 3.0)),
+        "attribute by the name in a variable": (lambda x: x * getattr(space, word), lambda: setattr(space, "named", 3.0)),
+        "view of a dict": (lambda x: x * sum(view), lambda: viewed.update(rate=3.0)),
         "attribute that is new": (lambda x: x * getattr(space, "rate", 1.0), lambda: setattr(space, "rate", 3.0)),
         "made attribute": (lambda x: x * child.made, lambda: setattr(child, "hidden", 4.0)),
         "number": (lambda x: x * float(child), lambda: setattr(child, "hidden", 4.0)),

@@ -157,3 +157,13 @@ def test_a_network_of_convolutions(dtype, tmp_path):
 def test_a_transformer_block(tmp_path):
     net = cr.nn.TransformerBlock(8, 2, dtype=float, rng=0).eval()
     check(lambda x: net(x), np.random.default_rng(0).normal(size=(2, 5, 8)), tolerance=1e-6, folder=tmp_path)
+
+
+def test_results_that_are_equal_have_names_of_their_own(tmp_path):
+    """A name stands for one result in whatever runs ONNX, and gradients are called after their arguments."""
+    model = check(
+        cr.value_and_grad(lambda a, b: cr.sum(a + b), argnums=(1, 0)), np.ones(2), np.ones(2), folder=tmp_path
+    )
+    assert [one.name for one in model.graph.output] == ["value", "db", "da"]
+    model = check(lambda x: (x * 2, x + x), np.ones(2), folder=tmp_path)
+    assert len({one.name for one in model.graph.output}) == 2

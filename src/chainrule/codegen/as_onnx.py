@@ -101,7 +101,7 @@ class Graph:
         self.names = dict(lines.names)
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
-        self.given: list[str] = []
+        self.given_back: set[Step] = set()
 
     def name(self, x: Any, kind: Any) -> str:
         """What a step or a number is called; constants are entered."""
@@ -212,4 +212,9 @@ class Graph:
         """A result, under a name of its own."""
         if not isinstance(x, Step) or x.op is None:
             raise ChainruleError("a result that is an argument, or a number, cannot be written in ONNX: leave it out")
+        if x in self.given_back:
+            again = Step(x.kind, x.shape, x.dtype)
+            self.names[again] = self.node("Identity", [self.names[x]])
+            x = again
+        self.given_back.add(x)
         return self.declared(x, rows)

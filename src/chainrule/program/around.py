@@ -35,6 +35,8 @@ MOST_BYTES = 1 << 22
 """Of an array that is larger only the name is watched, and not its numbers."""
 PLAIN = (bool, int, float, complex, str, bytes, np.generic, type(None))
 CONTAINERS = (list, tuple, dict, set, deque, bytearray, UserList, UserDict, ChainMap, MappingProxyType)
+VIEWS = tuple(map(type, ({}.keys(), {}.values(), {}.items())))
+"""What shows a part of a dict."""
 ROWS = (list, tuple)
 BY_NAME = {"globals", "vars", "eval"}
 """What finds a variable by a word."""
@@ -111,14 +113,14 @@ class Around:
         """What they may hand to getattr and its like."""
         known = 0
         while self.functions or self.waiting or known < len(self.objects):
-            names = len(self.names)
+            read = self.names | self.words
             while self.functions or self.waiting:
                 if self.functions:
                     self.function(self.functions.pop())
                 else:
                     self.see(*self.waiting.pop())
             # What was found last may read attributes of what was found first.
-            found = self.objects[known if len(self.names) == names else 0 :]
+            found = self.objects[known if read == self.names | self.words else 0 :]
             known = len(self.objects)
             for name, x in found:
                 self.object(name, x)
@@ -165,6 +167,8 @@ class Around:
         self.places.append(Place(read, was, name))
         if not isinstance(was, PLAIN) and was is not MISSING:
             self.waiting.append((name, was))
+        elif isinstance(was, str) and was.isidentifier():
+            self.words.add(was)
 
     def function(self, function: Any) -> None:
         """Look at what a function reads."""
@@ -223,6 +227,8 @@ class Around:
             return
         if hasattr(type(x), "on_arrays") and not is_users(type(x)):
             self.recordings(name, x)
+        elif isinstance(x, VIEWS):
+            self.waiting.append((name, x.mapping))
         elif isinstance(x, FunctionType | MethodType | partial) or is_wrapper(x):
             self.functions.append(x)
         elif isinstance(x, property | staticmethod | classmethod):
