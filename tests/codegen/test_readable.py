@@ -121,11 +121,21 @@ def updated(w, count):
     [
         (updated, (np.ones(3), 2.0), "# ∂L/∂w = ", "∂value|value ="),
         (cr.grad(cr.grad(lambda x: x**5)), (1.5,), "dx = 20 * (x * x * x)  # dx = 20x³", "∂"),
-        (cr.value_and_grad(lambda a: 2 * cr.sum(a) + 3), (np.ones(3),), "da = np.full((3,), np.float64(2.0))  # ∂value/∂a", ""),
-        (cr.grad(lambda a, b: cr.sum(b * b), argnums=(0, 1)), (np.ones(300), np.ones(2)), "return np.full((300,), 0.0), db", "0.0, 0.0"),
+        (
+            cr.value_and_grad(lambda a: 2 * cr.sum(a) + 3),
+            (np.ones(3),),
+            "da = np.full((3,), np.float64(2.0))  # ∂value/∂a",
+            "",
+        ),
+        (
+            cr.grad(lambda a, b: cr.sum(b * b), argnums=(0, 1)),
+            (np.ones(300), np.ones(2)),
+            "return np.full((300,), 0.0), db",
+            "0.0, 0.0",
+        ),
         (cr.hessian(lambda w: cr.mean(cr.tanh(w * w) ** 2)), (np.ones(3),), "np.stack", r"power\(|\*\* ?0"),
     ],
-)  # fmt: skip
+)
 def test_a_comment_names_what_was_differentiated_and_no_line_is_dead(f, arguments, said, never):
     step = cr.compile(f)
     right = step(*arguments)
