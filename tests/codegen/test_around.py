@@ -177,7 +177,7 @@ def cases() -> dict[str, Any]:
         "property": (lambda x: x * child.shown, lambda: setattr(child, "hidden", 3.0)),
         "attribute over the class's": (lambda x: x * child.rate, lambda: setattr(child, "rate", 70.0)),
         "attribute by its name": (lambda x: x * getattr(child, "hidden", 2.0), lambda: setattr(child, "hidden", 3.0)),
-        "attribute by the name in a variable": (lambda x: x * getattr(space, word), lambda: setattr(space, "named", 3.0)),
+        "attribute by a variable's name": (lambda x: x * getattr(space, word), lambda: setattr(space, "named", 3.0)),
         "view of a dict": (lambda x: x * sum(view), lambda: viewed.update(rate=3.0)),
         "attribute that is new": (lambda x: x * getattr(space, "rate", 1.0), lambda: setattr(space, "rate", 3.0)),
         "made attribute": (lambda x: x * child.made, lambda: setattr(child, "hidden", 4.0)),
