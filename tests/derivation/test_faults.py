@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import chainrule as cr
+from chainrule.cli.app import app
 from chainrule.core.term import replay, symbol
 from chainrule.derivation.explain import NEAREST
 from chainrule.derivation.formats.json import from_json
@@ -699,3 +701,14 @@ def test_half_the_sum_of_two_squares_is_no_mean():
     assert "mean" not in told
     assert "∂f/∂ŷ = ŷ − y" in told
     assert "mean" in graded("sum((yhat - y)**2)/3", "yhat=[1, 2, 3]", "y=[0, 0, 1]", wrt="yhat").text()
+
+
+def test_a_step_that_leads_round_a_bend_is_told_to_first_order():
+    assert "To first order: Raising x by 0.01" in graded("tan(x)", "x=1.5707963267948966").text()
+    assert "To first order" not in graded("x**3", "x=2").text()
+    assert "is not defined at x = −8" in graded("x**(1/3)", "x=-8").text()
+
+
+def test_a_direction_may_be_given_name_by_name():
+    asked = ["grad", "x**2*y", "x=1", "y=2", "--direction", "x=3", "--direction", "y=4"]
+    assert "= 16" in CliRunner().invoke(app, asked).output

@@ -215,8 +215,9 @@ def grad(
         bool, typer.Option("--check", help="Compare with differences; exit code 1 where they differ.")
     ] = False,
     direction: Annotated[
-        str, typer.Option(help="Also the slope along a direction, as 'x=1 y=2'; of a vector, the Jacobian's product.")
-    ] = "",
+        list[str] | None,
+        typer.Option(help="Also the slope along a direction, as 'x=1 y=2'; of a vector, the Jacobian's product."),
+    ] = None,
     weights: Annotated[
         str, typer.Option(help="Of a vector: also what weights of its entries make of the Jacobian, as '[1, 2]'.")
     ] = "",
@@ -240,7 +241,10 @@ def grad(
 
     refuse_overwriting(out, files_of(given or []))
     formula = read_formula(expression, given or [], wrt)
-    products = (formula.read_direction(direction) if direction else None, read_weights(weights) if weights else None)
+    products = (
+        formula.read_direction(" ".join(direction)) if direction else None,
+        read_weights(weights) if weights else None,
+    )
     answer = Answer(formula, Options(dialect, notation, layout, digits, top, nudge, whole, order, check, *products))
     hand_over(answer.derivation, style, out, detail)
     if not answer.comparison.passed:

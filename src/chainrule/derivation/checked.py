@@ -241,7 +241,7 @@ def words_of(found: Undefined) -> Words:
         is_too_large = np.isinf(found.gives) and isinstance(part.operation, Linear)
         return said(part, " is too large for a number here" if is_too_large else " is not defined here")
     places = [equation(x, numeral(number)) for x, number in zip(part.inputs, at, strict=False) if has_letters(x)]
-    if len(places) != len(at) or any([x.shape for x in part.inputs]):
+    if not places or any([x.shape for x in part.inputs]):
         places = [numeral(number) for number in at]
     where = listed([said(place) for place in places], ", ")
     if np.isinf(found.gives) and part.name in TOO_LARGE:

@@ -23,6 +23,7 @@ from chainrule.derivation.pitfalls import RESIDUE, invariance, is_invariant, is_
 from chainrule.derivation.record import Block, Convention, Equation, Meaning, Note, Paragraph, trees_in
 from chainrule.derivation.request import Explanation, Request
 from chainrule.derivation.scalars.graph import entry_symbol
+from chainrule.derivation.scalars.paths import run_again
 from chainrule.derivation.scalars.slopes import nameless
 from chainrule.derivation.scalars.targets import gradient_of, name_of
 from chainrule.derivation.tape.tape import Tape
@@ -408,8 +409,23 @@ def meaning(tape: Tape, named: InNames | None, request: Request) -> list[Block]:
         if not np.ndim(gradient) and is_left_over(tape, request.wrt, request.entry or ()):
             left = said(": ", numeral(slope, 3), " is what rounding left.")
             return [Paragraph(said("To first order ", output, " does not move with ", name, " here", left))]
-        return [Paragraph(of_a_step(output, name, slope, request.nudge))]
+        step = of_a_step(output, name, slope, request.nudge)
+        return [Paragraph(said("To first order: ", step) if bends(tape, request, slope) else step)]
     return [Paragraph(direction(output, gradient, request))]
+
+
+MOST_BENT = 0.5
+"""A step that moves the output by so much more or less than its slope says moves it by about what it says."""
+
+
+def bends(tape: Tape, request: Request, gradient: float) -> bool:
+    """Whether a step of this size leads where the output is nowhere near what its slope says. O(one forward)."""
+    start = np.array(tape.numbers[request.wrt], dtype=float)
+    start[request.entry or ()] += request.nudge
+    moved = {request.wrt: start}
+    run_again(tape, moved)
+    change = float(moved.get(tape.output, np.nan)) - float(tape.numbers[tape.output])
+    return gradient != 0 and not abs(change - gradient * request.nudge) <= MOST_BENT * abs(gradient * request.nudge)
 
 
 def reason(tape: Tape, named: InNames | None) -> Words:
