@@ -320,3 +320,12 @@ def test_what_cannot_be_frozen_is_named():
         cr.freeze(lambda x: 3.0)(1.0)
     with pytest.raises(DtypeError, match="numbers and nested lists"):
         cr.freeze(lambda x: x)("1")
+
+
+def test_equal_gradients_are_called_after_their_arguments_in_order():
+    def scores(w, b, c):
+        return sum((wi * 2 + bi + ci).tanh() for wi, bi, ci in zip(w, b, c, strict=True))
+
+    frozen = cr.freeze(scores)
+    frozen([0.5, 1.0, 2.0], [0.1, 0.2, 0.3], [0.0, 1.0, 0.5])
+    assert "    dc = db  # ∂value/∂c = ∂value/∂b" in frozen.source()

@@ -77,10 +77,11 @@ def with_gradients_apart(trace: Trace) -> Trace:
     numbers, of, backward = dict(trace.numbers), dict(trace.gradient_of), set(trace.backward)
     outputs, again = list(trace.outputs), list[Step]()
     taken = {x for x in trace.program.steps if x not in trace.backward}
+    named = trace.names.keys() - {*trace.gradients}
     for k, (x, argument) in enumerate(zip(trace.outputs, trace.gradients, strict=False)):
         if not isinstance(x, Step) or argument is None:
             continue
-        if x in taken or of.get(x, argument) in trace.names.keys() - {argument}:
+        if x in taken or of.get(x) in named:
             x = Step(Kind.RESULT, x.shape, x.dtype, op=book["identity"], inputs=(x,))
             numbers[x] = numbers[x.needs[0]]
             again.append(x)
