@@ -121,5 +121,6 @@ def line(x: Tree, axis: int) -> Tree:
 
 
 def turned(x: Tree) -> Tree:
-    is_turned = isinstance(x, Applied) and x.name == "transpose"
-    return x.inputs[0] if is_turned else applied("transpose", x)
+    if isinstance(x, Applied) and x.name == "transpose":
+        return x.inputs[0]
+    return applied("transpose", x)
