@@ -313,7 +313,8 @@ def draw(
         check_suffix(out)
         refuse_overwriting(out, [what, *(given or [])] if of_network else files_of(given or []))
     if of_network:
-        picture = of_model(Path(what), *(given or [""]), example, backward=not forward, **how)
+        (data,) = given or [""]
+        picture = of_model(Path(what), data, example, backward=not forward, **how)
     else:
         picture = of_formula(what, given or [], backward=not forward, **how)
     if out is not None:
@@ -357,7 +358,8 @@ def page(
     if what is None:
         made = page_of()
     elif of_network:
-        made = of_model(Path(what), *(given or [""]), example, rate)
+        (table,) = given or [""]
+        made = of_model(Path(what), table, example, rate)
     else:
         made = of_formula(what, given or [], names_in(data), rate)
     made.save(out)
