@@ -347,7 +347,9 @@ def test_the_engine_of_one_page_has_forty_lines_and_is_right(ran):
     assert not report_of(engine.replace("child.grad += slope", "child.grad = slope"))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[*HealthCheck])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 @given(seed=st.integers(0, 10**9), size=st.integers(1, 60))
 def test_the_engine_of_one_page_agrees_on_random_graphs(ran, seed, size):
     space = ran(19).namespace

@@ -146,7 +146,9 @@ def about(label, words=()):
 @example("]]>&amp;<!--")
 @example("$")
 @example("^^41")
-@settings(suppress_health_check=[*HealthCheck], max_examples=60, deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture], max_examples=60, deadline=None
+)
 def test_a_label_means_nothing_to_any_format(make, label):
     symbol = symbol_named(label)
     written = re.sub(r"\\.", "", latex(symbol))

@@ -65,7 +65,7 @@ def test_the_schema_refuses_what_is_no_derivation(derivation, wrong):
 
 
 @given(x=st.floats(), text=st.text())
-@settings(suppress_health_check=[*HealthCheck])
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 def test_any_number_and_any_text_come_back(make, x, text):
     told = replace(
         make(), value=x, gradient=((x, record.Large((9,), x, x, 0, x)),), title=text, story=(record.Note(text),)
