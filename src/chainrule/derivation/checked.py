@@ -115,7 +115,8 @@ class Checking:
         refuse(found, chain)
         if loses_all_digits(chain, values):
             return without_numbers(part, AMPLIFIED)
-        compared = next(filter(None, [compared_undefined(side, values) for side in chain.sides]), None)
+        told = [compared_undefined(side, values) for side in chain.sides if self._letters_of(side)]
+        compared = next(filter(None, told), None)
         if compared is None or len(chain.sides) == 1:
             return part
         words = said(words_of(compared[1]), ", so ", compared[0], " does not hold")

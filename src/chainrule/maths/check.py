@@ -25,6 +25,7 @@ from chainrule.maths.tree import (
     Number,
     Relation,
     Sigma,
+    Symbol,
     Tree,
     Values,
     all_parts,
@@ -183,9 +184,11 @@ def loses_all_digits(chain: Relation, values: Values) -> bool:
     result = values.array(chain.sides[-1])
     for side in chain.sides[:-1]:
         ours = values.array(side)
-        if ours.size == result.size and has_letters(side) and np.all(np.isfinite(ours)):
-            apart = np.abs(ours.reshape(result.shape) - result)
-            is_lost = (result != 0) & (apart >= np.abs(result))
+        if ours.size != result.size:
+            continue
+        apart = np.abs((ours if ours.shape == result.shape else ours.reshape(result.shape)) - result)
+        is_lost = (result != 0) & (apart >= np.abs(result))
+        if np.any(is_lost) and has_letters(side) and np.all(np.isfinite(ours)):
             if np.any(is_lost & (apart > LEFT * largest_in(side, values))):
                 return True
     return False
@@ -205,12 +208,27 @@ def leaves_of(tree: Tree) -> Iterator[Tree]:
 
 def compared_undefined(tree: Tree, values: Values) -> tuple[Applied, Undefined] | None:
     """A comparison with what is not defined, which does not hold, and what is not."""
+    if not has_comparison(tree):
+        return None
     for part, at in everywhere(tree, values):
         if part.name in COMPARISONS:
             for x in part.inputs:
                 if np.any(np.isnan(at.array(x))) and (found := undefined(x, at)) is not None:
                     return part, found
     return None
+
+
+def has_comparison(tree: Tree) -> bool:
+    waiting, seen = [tree], set[int]()
+    while waiting:
+        x = waiting.pop()
+        if isinstance(x, Number | Symbol) or id(x) in seen:
+            continue
+        if isinstance(x, Applied) and x.name in COMPARISONS:
+            return True
+        seen.add(id(x))
+        waiting += parts(x)
+    return False
 
 
 def ties(tree: Tree, values: Values) -> bool:

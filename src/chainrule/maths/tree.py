@@ -85,7 +85,9 @@ class Compound(Tree):
     hashed: int
 
     def __hash__(self) -> int:
-        waiting: list[Any] = [] if hasattr(self, "hashed") else [self]
+        if hasattr(self, "hashed"):
+            return self.hashed
+        waiting: list[Any] = [self]
         while waiting:
             x = waiting[-1]
             if new := [part for part in parts(x) if isinstance(part, Compound) and not hasattr(part, "hashed")]:
@@ -227,8 +229,8 @@ class Applied(Compound):
         return {name: as_given(setting) for name, setting in self.settings}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Derivative(Compound):
+@dataclass(frozen=True, slots=True)
+class Derivative(Tree):
     """How `above` moves with `below`: a symbol of its own, whose number the engine gave."""
 
     above: Tree

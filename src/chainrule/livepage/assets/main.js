@@ -35,7 +35,11 @@ const gallery = document.getElementById("gallery");
 options(gallery, subjects.map(({ title }, n) => [n, title]), 0);
 gallery.closest("label").hidden = subjects.length < 2;
 gallery.addEventListener("change", () => app.open(Number(gallery.value)));
-document.getElementById("undo").addEventListener("click", () => app.undo());
+document.getElementById("undo").addEventListener("click", ({ target }) => {
+  app.undo();
+  // A button that is off keeps no keyboard: the next one has it.
+  if (target.disabled) document.getElementById("take").focus();
+});
 
 const isDark = () => document.documentElement.dataset.theme === "dark" ||
   (!document.documentElement.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
