@@ -329,3 +329,12 @@ def test_the_same_in_another_shape_and_a_sum_with_data_are_no_links_of_a_chain()
     assert "dL_dw = 0.4*(xs.T @ (xs @ w + b - y)) =" in cr.explain(mean, w[1], dialect="chain").plain()
     assert "dL_dw_1 = dL_dv2_0_0*dv2_0_0_dw_1 =" in cr.explain(neuron, w[1], dialect="chain").plain()
     assert "Here v5 = sum(tanh(xs @ w))." in cr.explain(double, w[1], dialect="chain").plain()
+
+
+@pytest.mark.parametrize("dialect", ["graph", "jacobian", "chain", "paths"])
+def test_an_entry_that_nothing_depends_on_is_0_alone(dialect):
+    v = cr.Tensor([1.0, 2.0, 3.0], requires_grad=True, label="v")
+    loss = cr.sum(v[np.array([0, 2])] * np.array([1.0, 1.1]))
+    told = cr.explain(loss, v[1], dialect=dialect).plain()
+    assert "[1.0, 0.0, 1.1]" in told
+    assert "0 by invariance" in told

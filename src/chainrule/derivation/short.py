@@ -355,7 +355,8 @@ def gradient_piece(
     """The gradient in one node: the formula and the numbers, the formula, or for what was asked the numbers alone."""
     gradient = tape.gradients[node] if formula is None else as_written(formula, tape.gradients[node], tape.environment)
     if weight == ASKED and node is request.wrt and is_rounding(tape, request):
-        gradient = np.zeros_like(gradient)
+        gradient = np.array(gradient)
+        gradient[... if request.entry is None else request.entry] = 0.0
     name = tape.gradient(node)
     symbols = [name] if formula is None or len(plain(formula)) > LONGEST else [name, formula]
     bare = (Equation(tuple(symbols)),) if len(symbols) > 1 else ()
