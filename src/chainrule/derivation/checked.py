@@ -32,7 +32,7 @@ from chainrule.maths import (
 )
 from chainrule.maths.check import TOO_LARGE, amplifies, compared_undefined, is_finite, judged, loses_all_digits, ties
 from chainrule.maths.numerals import DIGITS
-from chainrule.maths.tree import Change, Unknown, Values, all_parts, equation, has_letters, parts
+from chainrule.maths.tree import Change, Unknown, Values, all_parts, equation, has_letters, has_part, parts
 
 AMPLIFIED = "of numbers so far apart in size rounding leaves too few digits to compare"
 """What is said where two sides differ by what rounding makes of their letters."""
@@ -274,16 +274,7 @@ def symbols_in(tree: Tree) -> Iterator[Symbol]:
 
 def is_running(tree: Tree) -> bool:
     """Whether it is an entry whose place is a letter."""
-    waiting, seen = [tree], set[int]()
-    while waiting:
-        x = waiting.pop()
-        if isinstance(x, Symbol):
-            if any([isinstance(i, str) for i in x.at]):
-                return True
-        elif id(x) not in seen:
-            seen.add(id(x))
-            waiting += parts(x)
-    return False
+    return has_part(tree, lambda x: isinstance(x, Symbol) and any([isinstance(i, str) for i in x.at]))
 
 
 def is_general(tree: Tree, running: frozenset[str]) -> bool:

@@ -25,12 +25,12 @@ from chainrule.maths.tree import (
     Number,
     Relation,
     Sigma,
-    Symbol,
     Tree,
     Values,
     all_parts,
     computed,
     has_letters,
+    has_part,
     innermost_first,
     parts,
 )
@@ -208,7 +208,7 @@ def leaves_of(tree: Tree) -> Iterator[Tree]:
 
 def compared_undefined(tree: Tree, values: Values) -> tuple[Applied, Undefined] | None:
     """A comparison with what is not defined, which does not hold, and what is not."""
-    if not has_comparison(tree):
+    if not has_part(tree, lambda x: isinstance(x, Applied) and x.name in COMPARISONS):
         return None
     for part, at in everywhere(tree, values):
         if part.name in COMPARISONS:
@@ -216,19 +216,6 @@ def compared_undefined(tree: Tree, values: Values) -> tuple[Applied, Undefined] 
                 if np.any(np.isnan(at.array(x))) and (found := undefined(x, at)) is not None:
                     return part, found
     return None
-
-
-def has_comparison(tree: Tree) -> bool:
-    waiting, seen = [tree], set[int]()
-    while waiting:
-        x = waiting.pop()
-        if isinstance(x, Number | Symbol) or id(x) in seen:
-            continue
-        if isinstance(x, Applied) and x.name in COMPARISONS:
-            return True
-        seen.add(id(x))
-        waiting += parts(x)
-    return False
 
 
 def ties(tree: Tree, values: Values) -> bool:

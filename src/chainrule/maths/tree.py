@@ -665,17 +665,22 @@ def parts(tree: Tree) -> tuple[Tree, ...]:
             return ()
 
 
-def has_letters(tree: Tree) -> bool:
-    """Whether anything in it stands for a number that is not printed."""
+def has_part(tree: Tree, is_it: Callable[[Tree], bool]) -> bool:
+    """Whether something is so of a tree, or of what is inside of it. O(parts)."""
     waiting, seen = [tree], set[int]()
     while waiting:
         x = waiting.pop()
-        if isinstance(x, LETTERS):
+        if is_it(x):
             return True
         if id(x) not in seen:
             seen.add(id(x))
             waiting += parts(x)
     return False
+
+
+def has_letters(tree: Tree) -> bool:
+    """Whether anything in it stands for a number that is not printed."""
+    return has_part(tree, lambda x: isinstance(x, LETTERS))
 
 
 LETTERS = (Symbol, Derivative, Change, Unknown)
