@@ -10,7 +10,7 @@ import numpy as np
 import chainrule as cr
 from chainrule.errors import FormulaError, meant
 from chainrule.nn.module import Module
-from chainrule.plot.asked import above, number, numbers
+from chainrule.plot.arguments import above, number, numbers
 from chainrule.plot.functions import FAILS, LONGEST, SHORT, Function, begun, finite_part, in_pieces, range_of, shown
 from chainrule.plot.style import DASHES, headed, one_axes, several, themed
 

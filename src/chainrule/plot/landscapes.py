@@ -12,7 +12,7 @@ from chainrule.core.graph import gradients_of
 from chainrule.core.labels import find_labels
 from chainrule.core.tensor import Tensor
 from chainrule.errors import DtypeError, FormulaError, ShapeError
-from chainrule.plot.asked import above, numbers, whole
+from chainrule.plot.arguments import above, numbers, whole
 from chainrule.plot.curves import in_order
 from chainrule.plot.functions import Function, finite_part, in_pieces, letters, range_of, shown
 from chainrule.plot.style import DASHES, for_lines, headed, in_space, key_below, themed

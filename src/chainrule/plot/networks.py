@@ -11,7 +11,7 @@ import chainrule as cr
 from chainrule.errors import DtypeError, ShapeError
 from chainrule.nn.layers import Linear
 from chainrule.nn.module import Module
-from chainrule.plot.asked import above, as_images, finite_rows, whole
+from chainrule.plot.arguments import above, as_images, finite_rows, whole
 from chainrule.plot.functions import finite_part, range_of
 from chainrule.plot.style import CYCLES, for_signs, headed, key_below, one_axes, several, themed
 from chainrule.table import Table
