@@ -712,3 +712,10 @@ def test_a_step_that_leads_round_a_bend_is_told_to_first_order():
 def test_a_direction_may_be_given_name_by_name():
     asked = ["grad", "x**2*y", "x=1", "y=2", "--direction", "x=3", "--direction", "y=4"]
     assert "= 16" in CliRunner().invoke(app, asked).output
+
+
+def test_what_is_the_same_for_every_number_is_not_called_flat():
+    told = cr.explain("log(x/x + exp(0))*3", "x", values={"x": 2.0}, digits=17, whole=True).plain(detail="full")
+    assert "v1 is the same for every x" in told
+    assert "flat" not in told
+    assert "= 3*0.5*0 = 0\n" in told

@@ -87,8 +87,9 @@ class Checking:
             chain = sides_said_to_be_equal(x)
             return self._equation(x, chain) if self.has_numbers(chain) else x
         if isinstance(x, Relation) and self.has_numbers(x):
-            # An equation within a sentence; of one that rounding decides its left side stays.
-            found = judged(x, values, self.digits, self.floor)
+            # An equation within a sentence, whose numbers have the usual digits on any page; of one that rounding
+            # decides its left side stays.
+            found = judged(x, values, min(self.digits, DIGITS), self.floor)
             if isinstance(found, Different) and any([ties(side, values) for side in x.sides]):
                 return x.sides[0]
             refuse(found, x)

@@ -201,7 +201,9 @@ def worked_out(symbols: Sequence[Tree], numbers: Sides | None, result: Any, digi
     for more in range(digits, FULL + 1) if exact else ():
         parts = list(numbers(Show(more))) if numbers else []
         if check(equation(*parts, shown), {}, digits=digits) is None:
-            return Equation((*symbols, *parts, shown), len(parts) + 1, note=note, digits=digits)
+            # A formula of numerals alone is a side in numbers already.
+            named = symbols[:-1] if parts and symbols[-1:] == parts[:1] else symbols
+            return Equation((*named, *parts, shown), len(parts) + 1, note=note, digits=digits)
     if not exact:
         return Equation((*symbols, shown), 1, note=note, digits=digits)
     if is_lost:

@@ -242,6 +242,10 @@ class Maker:
             return words_of(small)
         at, name = self.graph.value(edge.source), op.name.replace("_", " ")
         of_one = isinstance(op, Pointwise) and len(node.edges) == len(edges)
+        if of_one and len(edges) > 1 and link.formula == Number("0"):
+            return (
+                said(link.above, " is the same for every ", link.below) if known else "that is the same for every one"
+            )
         if of_one and (link.formula is None or isinstance(link.formula, Number) or compares(link.formula)):
             return said(f"{name} is flat at ", numeral(at))
         if of_one and len(node.inputs) == 1 and is_tail(op, node.settings, at):
