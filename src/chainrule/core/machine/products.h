@@ -36,6 +36,15 @@ typedef struct {
     ENTRY *panel;
 } OF_TYPE(Product);
 
+/* Says nothing and does nothing: how a number came about is forgotten, so that it is not computed again from others; and a
+   vector is there before anything is loaded for the next, instead of going through memory. */
+#define FORGET(x) __asm__("" : "+r"(x))
+#if defined(__x86_64__)
+#define FINISH(x) __asm__ volatile("" : "+v"(x))
+#else
+#define FINISH(x)
+#endif
+
 /* m rows and `vectors` vectors of columns; of the last vector only `last` lanes are there, and `seen` in the right factor. */
 INLINE void OF_TYPE(tile)(const int m, const int vectors, const OF_TYPE(Product) *p, const ENTRY *left,
                           const ENTRY *right, ptrdiff_t right_down, ptrdiff_t seen, ENTRY *out, const ENTRY *start,
@@ -43,20 +52,35 @@ INLINE void OF_TYPE(tile)(const int m, const int vectors, const OF_TYPE(Product)
 #define EACH_SUM UNROLLED for (int i = 0; i < m; i++) for (int v = 0; v < vectors; v++)
 #define AT(rows, down) OF_TYPE(load_lanes)((rows) + i * (down) + v * LANES, v == vectors - 1 ? last : LANES)
     V sum[MOST_ROWS][2];
-    const ptrdiff_t inner = p->inner, down = p->left_down, across = p->left_across;
-    EACH_SUM sum[i][v] = (V){0};
-    for (ptrdiff_t k = 0; k < inner; k++, left += across, right += right_down) {
+    const ptrdiff_t inner = p->inner, down = p->left_down, across = p->left_across, start_down = p->start_down;
+    const ENTRY *fourth[(MOST_ROWS + 3) / 4]; /* every fourth row, from which addresses reach three more */
+    ptrdiff_t third = 3 * down;
+    FORGET(third);
+    for (int i = 0; i < (m + 3) / 4; i++) {
+        fourth[i] = left + 4 * i * down;
+        FORGET(fourth[i]);
+    }
+    const int from_start = start && !start_down && p->scale == 1;
+    if (from_start)
+        EACH_SUM sum[i][v] = AT(start, 0);
+    else
+        EACH_SUM sum[i][v] = (V){0};
+    for (ptrdiff_t k = 0; k < inner; k++, right += right_down) {
         V row[2];
         for (int v = 0; v < vectors; v++)
             row[v] = OF_TYPE(load_lanes)(right + v * LANES, v == vectors - 1 ? seen : LANES);
-        EACH_SUM sum[i][v] += ALL(left[i * down]) * row[v];
+        EACH_SUM sum[i][v] += ALL(fourth[i / 4][i % 4 == 3 ? third : i % 4 * down]) * row[v];
+        UNROLLED for (int i = 0; i < (m + 3) / 4; i++) fourth[i] += across;
     }
-    if (start)
-        EACH_SUM sum[i][v] = sum[i][v] * p->scale + AT(start, p->start_down);
+    if (start && !from_start)
+        EACH_SUM {
+            sum[i][v] = sum[i][v] * p->scale + AT(start, start_down);
+            FINISH(sum[i][v]);
+        }
     else if (p->scale != 1)
         EACH_SUM sum[i][v] *= p->scale;
     if (p->relu)
-        EACH_SUM sum[i][v] = OF_TYPE(positive)(sum[i][v]);
+        EACH_SUM sum[i][v] = OF_TYPE(at_least)(0, sum[i][v]);
     if (mask)
         EACH_SUM sum[i][v] = SELECT(AT(mask, p->mask_down) > (V){0}, sum[i][v], (V){0});
     EACH_SUM OF_TYPE(store_lanes)(out + i * p->out_down + v * LANES, sum[i][v], v == vectors - 1 ? last : LANES);
