@@ -60,6 +60,7 @@ WRITERS_OF_LATEX = {
 DEFERRED = (
     {
         "derivation.formats",
+        "derivation.formats.displayed",
         "derivation.formats.figure",
         "derivation.formats.html",
         "derivation.formats.json",

@@ -300,3 +300,17 @@ def test_a_gradient_that_cancels_out_but_for_rounding_is_explained(factor, diale
 def test_a_wrong_equation_is_refused_whatever_the_rounding():
     with pytest.raises(ChainruleError, match="BP4 is not what the engine has"):
         checked("BP4", [[1e-9]], [[0.0]], 1e-14)
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("sum((sigmoid(W @ x + b) - t)**2)/2", {"x": [1.0, -1.0], "t": [1.0, 0.0]}),
+        ("sum((sigmoid(x @ W.T + b) - t)**2)", {"x": [[1.0, 2], [3, 4], [0, 1]], "t": [[1.0, 0], [0, 1], [1, 1]]}),
+        ("sum(c*(sigmoid(x @ W.T + b) - t)**2)", {"x": [[1.0, 2], [3, 4]], "t": [[1.0, 0], [0, 1]], "c": [2.0, 3.0]}),
+    ],
+)
+def test_targets_with_a_name_stand_in_the_columns_of_their_outputs(text, values):
+    values = {**values, "W": [[1.0, 2.0], [-1.0, 1.0]], "b": [0.0, 0.1]}
+    told = cr.explain(text, "W", "delta", values=values)
+    assert " - t" in told.plain(detail="full")

@@ -38,7 +38,8 @@ def test_without_a_dialect_the_one_that_suits_is_taken():
     assert explain(loss).dialect == "graph"
     assert explain(loss, w1).dialect == "chain"
     assert explain(cost, net[0].weight[1, 2]).dialect == "chain"
-    assert explain(cost, net[0].weight).dialect == "jacobian"
+    assert explain(cost, net[0].weight).dialect == "graph"
+    assert explain(cost, net[0].weight, layout="denominator").dialect == "jacobian"
     assert explain(cost, net.parameters()).dialect == "graph"
 
 
@@ -142,7 +143,7 @@ def test_a_dialect_that_does_not_apply_says_why_and_names_the_nearest_that_does(
     ):
         explain(loss, w1, "delta")
     net, cost = small_net()
-    assert explain(cost, net[0].weight).dialect == "chain"
+    assert explain(cost, net[0].weight, layout="denominator").dialect == "chain"
 
 
 def test_delta_on_what_is_no_feed_forward_net_is_refused():

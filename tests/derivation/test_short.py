@@ -9,7 +9,7 @@ import chainrule as cr
 from chainrule.derivation.explain import NEAREST
 from chainrule.derivation.record import Equation, Note
 from chainrule.errors import GraphError, ShapeError
-from chainrule.maths import Symbol, unicode
+from chainrule.maths import Derivative, Symbol, unicode
 
 from .pages import PAGES, derivations
 from .spelled import spelled
@@ -338,3 +338,35 @@ def test_an_entry_that_nothing_depends_on_is_0_alone(dialect):
     told = cr.explain(loss, v[1], dialect=dialect).plain()
     assert "[1.0, 0.0, 1.1]" in told
     assert "0 by invariance" in told
+
+
+LAYERS = {
+    "dropout": lambda: [cr.nn.Linear(3, 4, rng=0), cr.nn.Dropout(0.5, rng=0), cr.nn.ReLU(), cr.nn.Linear(4, 2, rng=1)],
+    "layer norm": lambda: [cr.nn.Linear(3, 4, rng=0), cr.nn.LayerNorm(4), cr.nn.ReLU(), cr.nn.Linear(4, 2, rng=1)],
+    "batch norm": lambda: [cr.nn.Linear(3, 4, rng=0), cr.nn.BatchNorm1d(4), cr.nn.ReLU(), cr.nn.Linear(4, 2, rng=1)],
+    "tanh": lambda: [cr.nn.Linear(3, 4, rng=0), cr.nn.Tanh(), cr.nn.Linear(4, 2, rng=1)],
+}
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_the_gradient_in_a_weight_of_any_net_has_a_formula(layer):
+    """What lies between has the page's own letters where the user's names are too far apart."""
+    net, data = cr.nn.Sequential(*LAYERS[layer]()), np.random.default_rng(0).normal(size=(2, 3))
+    loss = cr.sum(net(data) ** 2)
+    weight = net[0].weight
+    for asked in (weight, weight[1, 2]):
+        told = cr.explain(loss, asked)
+        text = told.plain(width=80)
+        back = [x for x in told.short if isinstance(x, Equation) and isinstance(x.sides[0], Derivative)]
+        assert any(line.startswith("  dloss_dweight = dloss_d") and ".T @ data" in line for line in text.split("\n"))
+        assert len(back) > 1
+        assert len(text.splitlines()) <= 13
+
+
+def test_arrays_stand_in_the_line_where_there_is_no_room_for_columns():
+    lines = "z = W @ x + b; p = softmax(z); L = -log(p[1])"
+    values = {"W": [[1.0, 2], [3, 4], [0, 1]], "x": [1.0, -1], "b": [0.0, 0, 0]}
+    text = cr.explain(lines, values=values).text()
+    assert "∂L/∂W = ∂L/∂z xᵀ = [⅓ −⅓; −⅔ ⅔; ⅓ −⅓]" in text
+    assert len(text.splitlines()) <= 12
+    assert "⎣ 0.665241⎦" in cr.explain("softmax(z)", values={"z": [1.0, 2, 3]}).text()

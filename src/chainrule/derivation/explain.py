@@ -17,6 +17,7 @@ from chainrule.core.state import Quiet
 from chainrule.derivation.checked import Checking
 from chainrule.derivation.equations import Show
 from chainrule.derivation.formats import plain
+from chainrule.derivation.formats.displayed import MOST_LINES, lines_of
 from chainrule.derivation.network.letters import lend_letters
 from chainrule.derivation.notation import USUAL, notation_of
 from chainrule.derivation.pitfalls import is_left_over, rounding_floor, rounding_of_letter, trap
@@ -24,7 +25,7 @@ from chainrule.derivation.products import Moved, along
 from chainrule.derivation.record import Derivation, Known, Meaning, Paragraph
 from chainrule.derivation.request import Explanation, Request
 from chainrule.derivation.scalars.targets import gradient_of, name_of
-from chainrule.derivation.short import MOST_LINES, is_rounding, lines_of, short_story
+from chainrule.derivation.short import is_rounding, short_story
 from chainrule.derivation.tape.conventions import LAYOUTS, conventions_of
 from chainrule.derivation.tape.nodes import Listed, numbers_of
 from chainrule.derivation.tape.resolve import resolve
@@ -225,12 +226,14 @@ def module_of(dialect: str) -> Any:
 
 
 def usual(request: Request) -> str:
-    """The dialect for what is asked: a chain for one number, Jacobians for an array, the graph for several."""
-    if request.wrt is None:
-        return "graph"
-    return (
-        "chain" if request.entry is not None or isinstance(request.wrt, Value) or not request.wrt.shape else "jacobian"
-    )
+    """The dialect for what is asked: a chain for one number, the graph for an array or several.
+
+    Jacobians where their layout is another than ours.
+    """
+    wrt = request.wrt
+    if wrt is not None and (request.entry is not None or isinstance(wrt, Value) or not wrt.shape):
+        return "chain"
+    return "jacobian" if wrt is not None and request.layout != "numerator" else "graph"
 
 
 def assembled(

@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.graph import gradients_of
+from chainrule.core.operation import Pointwise
 from chainrule.core.term import REFUSALS, Term, constant, forward_order, name_of, replay, symbol
 from chainrule.custom import CustomRule
+from chainrule.derivation.network.entrywise import REPEATING
 from chainrule.derivation.scalars.slopes import is_finite
 from chainrule.derivation.tape.tape import Tape
 from chainrule.errors import GraphError
@@ -28,16 +30,24 @@ LONGEST = 60
 """Characters of what stands for a step without a name in a sentence."""
 MOST_ENTRIES = 36
 """Entries of an array without a name that is written out in a formula."""
+WRITTEN = 6
+"""Entries of one that is written out where it may have a letter."""
 
 Node = Any
 
 
-def in_names(tape: Tape, *, lent: bool = True) -> InNames | None:
+def in_names(tape: Tape, *, lent: bool = True, numbered: bool = False) -> InNames | None:
     """The computation in names; None where too many steps lie between two of them, or a large leaf has none.
 
-    Without `lent` the letters that a book has for the parts of a net are no names.
+    Without `lent` the letters that a book has for the parts of a net are no names; with `numbered` those of a page, as
+    v₁, are names where a reader would stop: at what mixes entries, and at the argument of a function.
     """
     named = {x for x in tape.symbols if tape.own_name(x) is not None and (lent or id(x) in tape.labels)}
+    if numbered:
+        if len(tape.path) > MOST_PARTS:
+            return None
+        named |= {x for x in tape.numbered if (np.size(x.data) > WRITTEN if x.op is None else mixes_entries(x.op))}
+        named |= {x for node in tape.path if (x := argument(node)) in tape.numbered}
     # Looked at before anything is lifted: a graph of many steps without names has no formula to show.
     if is_long(tape, named):
         return None
@@ -46,7 +56,7 @@ def in_names(tape: Tape, *, lent: bool = True) -> InNames | None:
     for step, node in zip(lifted.program.steps, lifted.nodes, strict=True):
         if node in named:
             letters[step] = symbol(f"{step.place}", step.shape)
-        elif step.op is None and np.size(node.data) > MOST_ENTRIES:
+        elif step.op is None and is_large(node):
             return None
         elif step.op is None:
             letters[step] = constant(node.data) if step.shape else float(node.data)
@@ -63,6 +73,23 @@ def is_long(tape: Tape, named: set[Node]) -> bool:
             found.add(node)
             stack.extend([x for _, x in node.edges])
     return len(found) > MOST_PARTS
+
+
+def is_large(node: Node) -> bool:
+    """Whether an array is too large to be written out in a formula."""
+    return np.size(node.data) > MOST_ENTRIES
+
+
+def mixes_entries(operation: Any) -> bool:
+    """Whether an entry of its result is made from several: a product, a mean, a norm; and no copy, and no function."""
+    return not isinstance(operation, Pointwise) and operation.name not in (*REPEATING, "transpose")
+
+
+def argument(node: Node) -> Node:
+    """What a function of one thing is taken of, if that was made of several; else None."""
+    inside = [x for _, x in node.edges]
+    is_function = isinstance(node.op, Pointwise) and len(inside) == 1
+    return inside[0] if is_function and len(inside[0].edges) > 1 else None
 
 
 def is_symbol(x: Any) -> bool:
@@ -125,10 +152,12 @@ class InNames:
 
     def written(self, node: Node) -> Tree | None:
         """A node by its name, or written out in those of what it was computed from; None where that is too long."""
-        step = self.lifted.step[node]
-        if is_symbol(self.letters.get(step)):
-            return self.trees[self.letters[step]]
-        found = self.tree(self.term(step))
+        letter: Any = self.letters.get(self.lifted.step[node])
+        return self.trees[letter] if is_symbol(letter) else self.written_out(node)
+
+    def written_out(self, node: Node) -> Tree | None:
+        """A node in the names of what it was computed from; None where that is too long."""
+        found = self.tree(self.term(self.lifted.step[node]))
         return None if found is None or len(plain(found)) > LONGEST else found
 
     @property

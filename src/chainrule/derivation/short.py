@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
-from operator import is_
 from typing import Any
 
 import numpy as np
@@ -15,12 +14,11 @@ import numpy as np
 from chainrule.derivation.arrays import largest
 from chainrule.derivation.checked import Checking, symbols_in, words_of
 from chainrule.derivation.equations import NOT_FINITE, Show, given, once, proved, with_places
-from chainrule.derivation.formats.plain import wrapped
-from chainrule.derivation.formats.terminal import Displayed
+from chainrule.derivation.formats.displayed import MOST_LINES, WIDTH, lines_of
 from chainrule.derivation.in_names import InNames, in_names
 from chainrule.derivation.notation import LAYER
 from chainrule.derivation.pitfalls import RESIDUE, invariance, is_invariant, is_left_over
-from chainrule.derivation.record import Block, Convention, Equation, Meaning, Note, Paragraph, trees_in
+from chainrule.derivation.record import Block, Convention, Equation, Meaning, Paragraph, trees_in
 from chainrule.derivation.request import Explanation, Request
 from chainrule.derivation.scalars.graph import entry_symbol
 from chainrule.derivation.scalars.paths import run_again
@@ -28,21 +26,15 @@ from chainrule.derivation.scalars.slopes import nameless
 from chainrule.derivation.scalars.targets import gradient_of, name_of
 from chainrule.derivation.tape.tape import Tape
 from chainrule.derivation.words import Words, listed, pieces, said, together_in_words
-from chainrule.maths import Derivative, Matrix, Symbol, Tree, numeral, plain, unicode
+from chainrule.maths import Derivative, Matrix, Symbol, Tree, numeral, plain
 from chainrule.maths.check import ROUNDING, as_written, undefined
 from chainrule.maths.tree import Values, all_parts, equation, made, parts
 from chainrule.rewrite.local import in_trees
 
-MOST_LINES = 9
-"""Lines of a short answer below its title and the empty line after it."""
 MOST_LETTERS = 5
 """Lines of the sentence on what letters stand for that may say how each of them was computed."""
 LEAST = len("v1=x; ")
 """Characters of what is said of a letter."""
-WIDTH = 80
-"""Columns for which the lines are counted."""
-WIDER = 120
-"""Columns where formulas have more room, and may stand in more lines for it."""
 MOST_GRADIENTS = 5
 """Gradients that are listed where several were asked for."""
 WRITTEN = 6
@@ -127,9 +119,11 @@ def short_story(
 ) -> tuple[Block, ...]:
     """The short answer, of which every equation is worked out, what is in the story with what is known from there."""
     named = in_names(tape, lent=False)
+    # In the letters of the errors the examples are columns, and here they are rows, as in the program.
     if dialect != "delta" and (named is None or named.longest > LONG):
-        # In the letters of the errors the examples are columns, and here they are rows, as in the program.
         named = in_names(tape)
+    if dialect != "delta" and not has_formulas(tape, named):
+        named = in_names(tape, numbered=True) or named
     kinks = on_kinks(tape, named, conventions)
     is_flat = bool(kinks) or (request.wrt is not None and is_rounding(tape, request))
     last = [
@@ -144,14 +138,25 @@ def short_story(
     found += telling(tape, named, request, dialect, answer, own, checking)
     shown: list[Block] = []
     explained: list[Block] = []
-    for _ in range(4):
+    kept = 0
+    for _ in range(MOST_LINES):
         # What explains the letters takes room itself, and what has no room needs no explanation.
-        fit(found, MOST_LINES - count - sum(map(lines_of, explained)))
-        before, shown = shown, blocks_of(found)
-        if before and len(before) == len(shown) and all(map(is_, before, shown)):
-            break
+        pieces = [replace(piece, versions=[*piece.versions]) for piece in found]
+        fit(pieces, MOST_LINES - count - kept)
+        shown = blocks_of(pieces)
         explained = letters(tape, named, answer.symbols, shown, request.digits)
+        if (lines := sum(map(lines_of, explained))) <= kept:
+            break
+        kept = lines
     return (*with_places(shown), *checking.of(explained), *last)
+
+
+def has_formulas(tape: Tape, named: InNames | None) -> bool:
+    """Whether the named steps, and the gradients that were asked for, have formulas in these names that have room."""
+    if named is None or named.longest > LONGEST:
+        return False
+    found = [named.gradient(x) for x in tape.wrt[:MOST_GRADIENTS]]
+    return all([x is not None and len(plain(x)) <= LONGEST for x in found])
 
 
 def checked_piece(piece: Piece, checking: Checking) -> Piece:
@@ -204,24 +209,6 @@ def those_that_save(versions: list[Version]) -> list[Version]:
     return kept
 
 
-def lines_of(block: Block) -> int:
-    if isinstance(block, Equation):
-        note = lines_of(Paragraph(said("  (", block.note, ")"))) if block.note else 0
-        return note + max([lines_at(Displayed(block), width - 2) for width in (WIDTH, WIDER)])
-    if isinstance(block, Paragraph | Note):
-        label = "" if isinstance(block, Paragraph) else f"{block.kind}: "
-        # In plain text the same words are often longer.
-        written = [[x if isinstance(x, str) else write(x) for x in pieces(block.text)] for write in (unicode, plain)]
-        return max([wrapped("".join(parts), WIDTH, label).count("\n") for parts in written]) + 1
-    return 1
-
-
-def lines_at(displayed: Displayed, room: int) -> int:
-    """The lines of an equation where there is so much room."""
-    rows = [(indent, line) for indent, box in displayed.rows(room) for line in box.lines]
-    return sum([1 + max(0, len(line) - 1) // (room - indent) for indent, line in rows])
-
-
 # What was computed
 
 
@@ -268,11 +255,15 @@ def telling(
         return [checked_piece(x, own) for x in swept(tape, named, asked, request)]
     else:
         product = product_in(answer.story, name_of(tape, request))
-        has_formula = product is not None and len(product.sides) - product.numbers > 1
+        symbols = [] if product is None else product.sides[1 : len(product.sides) - product.numbers]
+        has_formula = not all([any(isinstance(x, Derivative) for x in all_parts(side)) for side in symbols])
         whole = None if has_formula or named is None else named.gradient(request.wrt)
-        if whole is not None and not any(isinstance(x, Derivative) for x in all_parts(whole)):
-            # Of an entry with many paths the formula is that of the whole array.
-            found.append(gradient_piece(tape, request.wrt, whole, request, weight=20))
+        if named is not None and whole is not None and dialect not in WHOLE:
+            # Of an entry with many paths the formulas are those of whole arrays.
+            found += on_the_way_back(tape, named, [request.wrt], request)
+            found.append(gradient_piece(tape, request.wrt, whole, request, weight=RESULT - 1))
+            if product is not None and any([len(plain(side)) > LONG for side in symbols]):
+                product = replace(product, sides=(product.sides[0], *product.sides[-product.numbers :]))
         found += the_result(tape, request, product, checking.values)
     return [checked_piece(x, checking) for x in found]
 
@@ -336,17 +327,23 @@ def swept(tape: Tape, named: InNames | None, asked: Sequence[Any], request: Requ
     formula = (lambda x: None) if named is None else named.gradient
     shown = list(asked) or [x for x in tape.order if x.op is None and x in tape.gradients]
     last = shown[:MOST_GRADIENTS]
-    reached = [] if named is None else list(named.totals)
-    between = [x for x in reached if x is not tape.output and all([x is not y for y in last])]
-    # Of many only those nearest to what was asked for have room; the formulas of the others are not looked for.
-    weighed = reversed(list(enumerate(between, 20)))
-    near = (gradient_piece(tape, node, formula(node), request, weight=weight) for weight, node in weighed)
-    yield from reversed(list(islice((piece for piece in near if piece.lines), MOST_LINES + 1)))
+    yield from on_the_way_back(tape, named, last, request)
     for node in last:
         yield gradient_piece(tape, node, formula(node), request, weight=ASKED, several=len(shown) > 1)
     left = len(shown) - len(last)
     if left > 0:
         yield piece_of([(Paragraph(f"and {left:,} more."),)], 70)
+
+
+def on_the_way_back(tape: Tape, named: InNames | None, asked: Sequence[Any], request: Request) -> list[Piece]:
+    """The gradients between the output and what was asked for, in those of the steps that use them."""
+    if named is None:
+        return []
+    between = [x for x in named.totals if x is not tape.output and all([x is not y for y in asked])]
+    # Of many only those nearest to what was asked for have room; the formulas of the others are not looked for.
+    weighed = reversed(list(enumerate(between, 20)))
+    near = (gradient_piece(tape, node, named.gradient(node), request, weight=weight) for weight, node in weighed)
+    return list(islice((piece for piece in near if piece.lines), MOST_LINES + 1))[::-1]
 
 
 def gradient_piece(
@@ -598,15 +595,16 @@ def in_known_names(tape: Tape, named: InNames | None, node: Any, known: Collecti
     """A result without a name down to what has one, where its own formula has letters that nobody has met."""
     if named is None or node is None or node.op is None:
         return None
-    return None if all([x.whole in known for x in symbols_in(tape.formula(node))]) else named.written(node)
+    return None if all([x.whole in known for x in symbols_in(tape.formula(node))]) else named.written_out(node)
 
 
 def as_computed(tape: Tape, node: Any, digits: int, all_the_way: bool) -> Words:
-    """How a result without a name was computed, or the numbers of what is small; nothing for other data."""
+    """How a result without a name was computed, the numbers of what is small, or the shape of other data."""
     numbers = tape.number_of(node)
     if node.op is not None and (all_the_way or not is_written(numbers)):
         return said(tape.formula(node))
-    return said(Show(digits)(numbers)) if is_written(numbers) else ""
+    shape = " × ".join(map(str, np.shape(numbers)))
+    return said(Show(digits)(numbers)) if is_written(numbers) else f"an array of {shape} numbers that has no name"
 
 
 def grouped(meanings: Mapping[Tree, Words]) -> list[Words]:

@@ -12,8 +12,8 @@ from chainrule.core import Value
 from chainrule.core.tensor import Tensor
 from chainrule.derivation.checked import Checking
 from chainrule.derivation.equations import proved
+from chainrule.derivation.formats.displayed import MOST_LINES, lines_of
 from chainrule.derivation.record import Block, Derivation, Equation, Heading
-from chainrule.derivation.short import MOST_LINES, lines_of
 from chainrule.derivation.words import said
 from chainrule.errors import GraphError
 from chainrule.maths import Symbol

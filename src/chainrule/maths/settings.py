@@ -40,7 +40,9 @@ def setting(x: Any) -> Looks:
 
 def settings_below(given: Mapping[str, Any]) -> Looks:
     """Settings set below what they belong to, each with its name."""
-    shown = [Looks("rel", (looks.text(name), setting(x)), ("=",)) for name, x in given.items()]
+    # One axis alone needs no brackets.
+    only = {name: x[0] if isinstance(x, tuple) and len(x) == 1 else x for name, x in given.items()}
+    shown = [Looks("rel", (looks.text(name), setting(x)), ("=",)) for name, x in only.items()]
     return looks.listed(*shown) if shown else NOTHING
 
 

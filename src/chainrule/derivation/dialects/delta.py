@@ -14,6 +14,7 @@ import numpy as np
 
 from chainrule.core.state import Quiet
 from chainrule.derivation.arrays import fits, largest
+from chainrule.derivation.checked import symbols_in
 from chainrule.derivation.dialects.delta_algorithm import algorithm, why_backpropagation
 from chainrule.derivation.dialects.delta_net import formula_of_activation, mapping, the_cost, the_net
 from chainrule.derivation.dialects.delta_proofs import proofs, whole_layer
@@ -169,6 +170,7 @@ def cost_in_letters(story: Story) -> list[Block]:
     found = entrywise(tape, outputs[0], letters, s.target)
     if found is None:
         return []
+    story.letters.update(data_in_columns(story, outputs[0], found))
     words = said("The cost moves with an output by ", for_every_entry(s.by(letters[outputs[0]]), found), ".")
     z = sums[0]
     inner = None if z is outputs[0] else entrywise(tape, outputs[0], {**letters, z: s.z(last)}, s.target, z)
@@ -176,6 +178,14 @@ def cost_in_letters(story: Story) -> list[Block]:
         after = for_every_entry(s.by(s.z(last)), inner)
         words = said(words, " With the slope of the activation multiplied in, ", after, ".")
     return [Paragraph(words)]
+
+
+def data_in_columns(story: Story, output: Any, formula: Tree) -> dict[Tree, Any]:
+    """The data in a formula for every entry of the output, as the letters of the net have it."""
+    environment = story.net.tape.environment
+    data = {x.whole for x in symbols_in(formula)} - story.letters.keys()
+    numbers = {x: np.broadcast_to(environment[x], output.shape) for x in data if np.ndim(environment[x])}
+    return {x: story.net.in_columns(story.last, output, array) for x, array in numbers.items()}
 
 
 def for_every_entry(name: Derivative, formula: Tree) -> Words:

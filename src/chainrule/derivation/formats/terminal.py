@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from chainrule.derivation.formats.displayed import Displayed, in_rows, signed, spaced
 from chainrule.derivation.formats.page import is_short, page
 from chainrule.derivation.formats.plain import one_line
 from chainrule.derivation.record import Block, Derivation, Equation, Heading, Note, Paragraph, Steps, Table
 from chainrule.derivation.words import Words, pieces, said
 from chainrule.maths import unicode
-from chainrule.maths.as_boxes import Box, beside, boxes, line
-from chainrule.maths.as_unicode import RELATIONS
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -51,11 +48,13 @@ def renderable(derivation: Derivation, detail: str) -> Any:
 
     blocks = page(derivation, detail)
     together = is_short(derivation, detail)
+    flat = in_rows(blocks[1:]) if together else set[int]()
     below = [int(i < len(blocks) - 1 and (i == 0 or not together)) for i in range(len(blocks))]
-    return Group(*[Padding(block(part), (0, 0, space, 0)) for part, space in zip(blocks, below, strict=True)])
+    shown = [block(part, is_flat=i - 1 in flat) for i, part in enumerate(blocks)]
+    return Group(*[Padding(part, (0, 0, space, 0)) for part, space in zip(shown, below, strict=True)])
 
 
-def block(part: Block) -> Any:
+def block(part: Block, *, is_flat: bool = False) -> Any:
     from rich.console import Group
     from rich.table import Table as Grid
 
@@ -68,7 +67,7 @@ def block(part: Block) -> Any:
             style = STYLES.get(kind, "")
             return words(f"{kind.capitalize()}: ", f"bold {style}").append_text(words(text))
         case Equation():
-            return Displayed(part)
+            return OnTerminal(part, is_flat=is_flat)
         case Table():
             return table(part)
         case Steps(lines, caption):
@@ -101,18 +100,6 @@ def cell(part: Words | Equation) -> Text:
     return shown.append_text(words(said("   (", part.note, ")"), "dim")) if part.note else shown
 
 
-def spaced(sides: Sequence[Box]) -> list[Box]:
-    """Sides of an equation with their signs, each but the first with a space before it."""
-    return [beside(line(" "), side) if i else side for i, side in enumerate(sides)]
-
-
-def signed(part: Equation, *, tall: bool) -> list[Box]:
-    """The sides of an equation, each but the first with its sign before it."""
-    written = [boxes(side) if tall else line(unicode(side)) for side in part.sides]
-    signs = ["", *[f"{RELATIONS.get(sign, sign)} " for sign in part.between]]
-    return [beside(line(sign), side) for sign, side in zip(signs, written, strict=True)]
-
-
 def table(part: Table) -> Any:
     from rich import box
     from rich.table import Table as Grid
@@ -126,23 +113,8 @@ def table(part: Table) -> Any:
     return grid
 
 
-class Displayed:
-    """An equation on its own: in one row where it fits, else one side under the other."""
-
-    def __init__(self, equation: Equation) -> None:
-        self.equation = equation
-
-    @cached_property
-    def sides(self) -> list[Box]:
-        return signed(self.equation, tall=True)
-
-    @cached_property
-    def whole(self) -> Box:
-        return beside(*spaced(self.sides))
-
-    @cached_property
-    def flat(self) -> list[Box]:
-        return signed(self.equation, tall=False)
+class OnTerminal(Displayed):
+    """An equation on its own, for Rich to print."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         from rich.padding import Padding
@@ -153,19 +125,3 @@ class Displayed:
                 yield Padding(Text(text, MATHS), (0, 0, 0, INDENT + indent))
         if self.equation.note:
             yield Padding(words(said("(", self.equation.note, ")"), "dim"), (0, 0, 0, INDENT))
-
-    def rows(self, room: int) -> list[tuple[int, Box]]:
-        """Rows with how far they stand in; a side that is too wide becomes one line, which the terminal breaks."""
-        sides, whole = self.sides, self.whole
-        if whole.width <= room:
-            return [(0, whole)]
-        flat = self.flat
-        if len(sides) == 1:
-            return [(0, flat[0])]
-        under = sides[0].width + 1
-        if under + sides[1].width <= room and under <= room // 3:
-            rows, rest = [(0, beside(*spaced(sides[:2])))], 2
-        else:
-            rows, rest, under = [(0, sides[0] if sides[0].width <= room else flat[0])], 1, INDENT
-        fits = [side if under + side.width <= room else flat[i] for i, side in enumerate(sides)]
-        return rows + [(under, side) for side in fits[rest:]]

@@ -99,6 +99,11 @@ class NetNumbers:
             by_a=gradients[layer.a].T,
         )
 
+    def in_columns(self, number: int, node: Any, numbers: Array) -> Array:
+        """What has a number for each of a node's, in the order of a layer's activations: an example in each column."""
+        flat = self.net.ids.flat(lambda step: numbers if self.node(step) is node else np.zeros(step.shape))
+        return flat[self.layer(number).a].T
+
     def slope_at(self, a: Ids) -> Any:
         """For the steps of activations their slopes, for all others None."""
         steps = set(self.net.ids.steps_of(a))

@@ -21,11 +21,12 @@ from chainrule.core.term import Term, constant, symbol
 from chainrule.derivation.checked import Checking
 from chainrule.derivation.equations import with_places
 from chainrule.derivation.explain import explain
+from chainrule.derivation.formats.displayed import MOST_LINES, lines_of
 from chainrule.derivation.notation import USUAL
 from chainrule.derivation.notation import derivative as leibniz
 from chainrule.derivation.products import WRITTEN, Moved, along, weighted
 from chainrule.derivation.record import Block, Convention, Derivation, Equation, Heading, Known, Large, Note, Paragraph
-from chainrule.derivation.short import MOST_LINES, blocks_of, fit, lines_of, piece_of
+from chainrule.derivation.short import blocks_of, fit, piece_of
 from chainrule.derivation.tape.conventions import LAYOUTS
 from chainrule.derivation.tape.nodes import numbers_of
 from chainrule.derivation.tape.tape import Tape
@@ -351,12 +352,6 @@ class Answer:
         nodes, output = self.typed.parsed.record(values)
         return nodes, output, set(backward_order([output])) if isinstance(output, Value | Tensor) else set[Any]()
 
-    def usual(self) -> str | None:
-        """Of an array on several lines, the gradient from line to line says more than rows of Jacobians do."""
-        typed = self.typed
-        several = len(typed.parsed.lines) > 1 and typed.entry is None and len(typed.wrt) == 1
-        return "graph" if several and self.shape(typed.wrt[0]) else None
-
     def explained(self) -> Derivation:
         """The explanation of the numbers, by the engine that suits them."""
         typed, options = self.typed, self.options
@@ -372,7 +367,7 @@ class Answer:
         return explain(
             output,
             wrt[0] if len(wrt) == 1 else wrt,
-            options.dialect or self.usual(),
+            options.dialect,
             notation=options.notation,
             layout=options.layout or "numerator",
             digits=options.digits,
