@@ -5,46 +5,88 @@
    counts from the end; one outside its axis is a fault, found before anything is read or written there.
    COPY, words, bytes of an entry, axes, from (memory, bytes), into (memory, bytes), the extents, the strides in bytes. */
 
+typedef struct {
+    const char *at;
+    int64_t type, step, extent, stride, axis;
+} Index;
+
+INLINE Index index_in(const int64_t *w, char *const *memory) {
+    return (Index){memory[w[0]] + w[1], w[2], w[3], w[4], w[5], w[6]};
+}
+
+/* How many bytes into its array run i lies by one index; below 0 with a fault. */
+INLINE int64_t bytes_along(const Index *index, int64_t i, Fault *fault) {
+    // Read once, for another thread may write there: what was looked at is what is used.
+    int64_t x = index->type == LONG ? ((const volatile int64_t *)index->at)[i * index->step]
+                                    : ((const volatile int32_t *)index->at)[i * index->step];
+    int64_t inside = x < 0 ? x + index->extent : x;
+    if (inside < 0 || inside >= index->extent) {
+        *fault = (Fault){x, index->axis, index->extent};
+        return -1;
+    }
+    return inside * index->stride;
+}
+
 INLINE int place_of(const int64_t *index, int64_t indices, int64_t i, char *const *memory, int64_t *place,
                     Fault *fault) {
-    int64_t found = 0;
+    *place = 0;
     for (int64_t k = 0; k < indices; k++, index += 7) {
-        const char *at = memory[index[0]] + index[1];
-        // Read once, for another thread may write there: what was looked at is what is used.
-        int64_t x = index[2] == LONG ? ((const volatile int64_t *)at)[i * index[3]]
-                                     : ((const volatile int32_t *)at)[i * index[3]];
-        int64_t inside = x < 0 ? x + index[4] : x;
-        if (inside < 0 || inside >= index[4]) {
-            *fault = (Fault){x, index[6], index[4]};
+        const Index one = index_in(index, memory);
+        int64_t found = bytes_along(&one, i, fault);
+        if (found < 0)
             return 0;
-        }
-        found += inside * index[5];
+        *place += found;
     }
-    *place = found;
     return 1;
 }
 
-/* Runs of so many bytes; for every size that is known here there is a loop of its own, and so for one index. */
+/* A run of so many bytes; of few that are not known here, by two vectors that meet or share some. */
+INLINE void copy_run(char *out, const char *from, const size_t bytes) {
+    if (bytes < 32 || bytes > 64) {
+        memcpy(out, from, bytes);
+        return;
+    }
+    char first[32], last[32];
+    memcpy(first, from, 32);
+    memcpy(last, from + bytes - 32, 32);
+    memcpy(out, first, 32);
+    memcpy(out + bytes - 32, last, 32);
+}
+
+/* Runs of so many bytes; for sizes that are known here there is a loop of its own, and so for one index and two. */
 INLINE int take_runs(const size_t run, const int64_t indices, const int64_t *w, char *const *memory, Fault *fault) {
     const char *from = memory[w[6]] + w[7];
     char *out = memory[w[8]] + w[9];
-    for (int64_t i = 0; i < w[4]; i++, out += run) {
-        int64_t place;
-        if (!place_of(w + 11, indices, i, memory, &place, fault))
+    const int64_t runs = w[4];
+    const Index first = index_in(w + 11, memory), second = indices == 2 ? index_in(w + 18, memory) : first;
+    for (int64_t i = 0; i < runs; i++, out += run) {
+        int64_t place, more = 0;
+        if (indices > 2) {
+            if (!place_of(w + 11, indices, i, memory, &place, fault))
+                return 0;
+        } else if ((place = bytes_along(&first, i, fault)) < 0 ||
+                   (indices == 2 && (more = bytes_along(&second, i, fault)) < 0))
             return 0;
-        memcpy(out, from + place, run);
+        copy_run(out, from + place + more, run);
     }
     return 1;
 }
 
 static int take(const int64_t *w, char *const *memory, Fault *fault) {
+    const size_t run = (size_t)w[3];
     if (w[5] == 1)
-        switch (w[3]) {
+        switch (run) {
         case 4: return take_runs(4, 1, w, memory, fault);
         case 8: return take_runs(8, 1, w, memory, fault);
         case 16: return take_runs(16, 1, w, memory, fault);
+        default: return take_runs(run, 1, w, memory, fault);
         }
-    return take_runs((size_t)w[3], w[5], w, memory, fault);
+    if (w[5] == 2)
+        switch (run) {
+        case 4: return take_runs(4, 2, w, memory, fault);
+        case 8: return take_runs(8, 2, w, memory, fault);
+        }
+    return take_runs(run, w[5], w, memory, fault);
 }
 
 static int put(const int64_t *w, char *const *memory, Fault *fault) {

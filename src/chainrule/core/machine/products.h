@@ -118,15 +118,18 @@ static void OF_TYPE(pack)(const OF_TYPE(Product) *p, ptrdiff_t j, ptrdiff_t n, p
     const ENTRY *from = p->right + j * across;
     ENTRY *to = p->panel;
     ptrdiff_t k = 0;
-    for (; down == 1 && k + LANES <= p->inner; k += LANES)
+    for (; down == 1 && 4 * (p->inner - k) >= LANES; k += LANES) {
+        const ptrdiff_t rest = p->inner - k < LANES ? p->inner - k : LANES;
         for (ptrdiff_t i = 0; i < width; i += LANES) {
             V x[VECTOR_BYTES / sizeof(ENTRY)];
             UNROLLED for (ptrdiff_t r = 0; r < LANES; r++)
-                x[r] = i + r < n ? OF_TYPE(load)(from + (i + r) * across + k) : (V){0};
+                x[r] = i + r < n ? OF_TYPE(load_lanes)(from + (i + r) * across + k, rest) : (V){0};
             OF_TYPE(turn_square)(x);
             UNROLLED for (ptrdiff_t r = 0; r < LANES; r++)
-                OF_TYPE(store)(to + (k + r) * width + i, x[r]);
+                if (r < rest)
+                    OF_TYPE(store)(to + (k + r) * width + i, x[r]);
         }
+    }
     for (; k < p->inner; k++) {
         for (ptrdiff_t i = 0; i < n; i++)
             to[k * width + i] = from[k * down + i * across];

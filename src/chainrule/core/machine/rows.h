@@ -123,6 +123,9 @@ INLINE void OF_TYPE(finish_row)(int64_t what, const ENTRY *x, ENTRY *out, ENTRY 
     }
 }
 
+/* Whether as many rows as a vector has lanes are turned sooner as vectors than entry by entry. */
+#define FILLS_A_SQUARE(n) (2 * (n) > LANES && (n) <= LANES)
+
 /* Short rows side by side, a lane for each: column j of `some` rows of n, and such columns as rows again. */
 INLINE void OF_TYPE(columns_of)(const ENTRY *x, ptrdiff_t some, ptrdiff_t n, ENTRY (*column)[VECTOR_BYTES / sizeof(ENTRY)]) {
     if (n == 2 && some == LANES) {
@@ -130,6 +133,15 @@ INLINE void OF_TYPE(columns_of)(const ENTRY *x, ptrdiff_t some, ptrdiff_t n, ENT
         const I even = 2 * OF_TYPE(places)();
         OF_TYPE(store)(column[0], OF_TYPE(picked)(low, high, even));
         OF_TYPE(store)(column[1], OF_TYPE(picked)(low, high, even + 1));
+        return;
+    }
+    if (FILLS_A_SQUARE(n)) {
+        V row[VECTOR_BYTES / sizeof(ENTRY)];
+        UNROLLED for (ptrdiff_t k = 0; k < LANES; k++)
+            row[k] = k < some ? OF_TYPE(load_lanes)(x + k * n, n) : (V){0};
+        OF_TYPE(turn_square)(row);
+        UNROLLED for (ptrdiff_t j = 0; j < LANES; j++)
+            OF_TYPE(store)(column[j], row[j]);
         return;
     }
     for (ptrdiff_t k = 0; k < some; k++)
@@ -144,6 +156,16 @@ INLINE void OF_TYPE(rows_of)(ENTRY *out, ptrdiff_t some, ptrdiff_t n, ENTRY (*co
         OF_TYPE(store)(out + LANES, OF_TYPE(picked)(left, right, pairs + (WHOLE)LANES / 2));
         return;
     }
+    if (FILLS_A_SQUARE(n)) {
+        V row[VECTOR_BYTES / sizeof(ENTRY)];
+        UNROLLED for (ptrdiff_t j = 0; j < LANES; j++)
+            row[j] = OF_TYPE(load)(column[j]);
+        OF_TYPE(turn_square)(row);
+        UNROLLED for (ptrdiff_t k = 0; k < LANES; k++)
+            if (k < some)
+                OF_TYPE(store_lanes)(out + k * n, row[k], n);
+        return;
+    }
     for (ptrdiff_t k = 0; k < some; k++)
         for (ptrdiff_t j = 0; j < n; j++)
             out[k * n + j] = column[j][k];
@@ -151,7 +173,7 @@ INLINE void OF_TYPE(rows_of)(ENTRY *out, ptrdiff_t some, ptrdiff_t n, ENTRY (*co
 
 static void OF_TYPE(short_rows)(int64_t what, const ENTRY *x, ENTRY *out, int64_t rows, ptrdiff_t n) {
     ENTRY column[SHORT_ROW][VECTOR_BYTES / sizeof(ENTRY)] __attribute__((aligned(64)));
-    for (ptrdiff_t j = 0; j < n; j++)
+    for (ptrdiff_t j = 0; j < n || j < LANES; j++)
         OF_TYPE(store)(column[j], ALL(0));
     for (ptrdiff_t some; rows > 0; rows -= some, x += some * n, out += what == LOG_SUM_EXP ? some : some * n) {
         some = rows < LANES ? (ptrdiff_t)rows : LANES;

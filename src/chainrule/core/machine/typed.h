@@ -41,6 +41,7 @@
 #undef LONG_SUM
 #undef SHORT_ROW
 #undef MOST_SIDE_BY_SIDE
+#undef FILLS_A_SQUARE
 #undef ALONG
 #undef MOST_RESULTS
 #undef MOST_MEETING
