@@ -13,14 +13,14 @@ import pytest
 
 import chainrule as cr
 from chainrule.core.state import Quiet
-from chainrule.derivation.checked import letters_in
+from chainrule.derivation.checked import is_general, is_running, letters_in
 from chainrule.derivation.explain import NEAREST
 from chainrule.derivation.formats import write
 from chainrule.derivation.formats.latex import PREAMBLE
 from chainrule.derivation.notation import NOTATIONS
 from chainrule.derivation.record import trees_in
 from chainrule.errors import ChainruleError, GraphError
-from chainrule.maths import Relation, latex, mathml, plain, unicode
+from chainrule.maths import Derivative, Relation, Unknown, latex, mathml, plain, unicode
 from chainrule.maths.tree import value
 from latex_oracle.value import value_of
 
@@ -35,6 +35,15 @@ def test_the_pages_are_as_on_record():
     assert set(found) == {file.name for file in FOLDER.iterdir()}
     for name, text in found.items():
         assert text == (FOLDER / name).read_text(encoding="utf-8"), name
+
+
+def test_the_number_of_every_derivative_on_a_page_is_known():
+    for name, dialect, told in derivations():
+        known = {entry.symbol for entry in told.known}
+        for tree in trees_in((*told.story, *told.short)):
+            for letter, running in letters_in(tree):
+                if isinstance(letter, Derivative | Unknown) and not (is_general(letter, running) or is_running(letter)):
+                    assert letter in known, (name, dialect, plain(letter))
 
 
 @pytest.mark.parametrize("told", TOLD)

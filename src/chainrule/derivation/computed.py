@@ -7,6 +7,9 @@ of slopes. While a page is told, those say how, as a tree with numbers for leave
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
+
+import numpy as np
 
 from chainrule.derivation.choices import holding
 from chainrule.maths.tree import Computed, Tree
@@ -18,3 +21,10 @@ LEAST, MOST, LENGTH = "least", "most", "length"
 def computed_by(number: float, make: Callable[[], Tree | str | None]) -> float:
     """The number, which knows what it was computed from while a page is told."""
     return number if holding.get() is None else Computed(number, make)
+
+
+def all_computed_by(numbers: Any, make: Callable[[int], Tree | str | None]) -> Any:
+    """The same of each of several numbers, counted from 0."""
+    if holding.get() is None:
+        return numbers
+    return np.array([computed_by(float(x), lambda k=k: make(k)) for k, x in enumerate(numbers)], dtype=object)

@@ -16,6 +16,7 @@ A layer stands above in parentheses, as in a⁽¹⁾, where a book sets it above
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence, Set
+from copy import copy
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 
@@ -153,12 +154,18 @@ class Symbols:
         self.layers = layers
         self.sizes = sizes
         self.examples = examples
-        self.taken = taken
-        self.own_weights = weights
+        self.behind: tuple[Place, ...] = ()
         self.notation = besides(notation_of(notation), set(taken), [weights.get(n + 1) for n in range(layers)])
         self.cost = self.notation.cost
         self.target = self.notation.target
-        self.function = self.notation.activation_function
+        self.functions = [replace(self.notation.activation_function, primes=primes) for primes in (0, 1)]
+        """The activation function and its derivative."""
+
+    def of_one_example(self, *behind: Place) -> Symbols:
+        """The same letters where one example is spoken of, which may stand `behind` every index."""
+        one = copy(self)
+        one.examples, one.behind = 1, behind
+        return one
 
     def size(self, layer: Place) -> int:
         """How many neurons a layer has."""
@@ -166,7 +173,10 @@ class Symbols:
 
     def column(self, symbol: Symbol, layer: Place, place: tuple[Place, ...]) -> Symbol:
         """A matrix with a column for each example, or one entry of it."""
-        return placed(at_layer(symbol, layer), self.shape(self.size(layer), self.examples), place)
+        shape = self.shape(self.size(layer), self.examples)
+        if not self.behind:
+            return placed(at_layer(symbol, layer), shape, place)
+        return at_layer(symbol, layer).placed((*(place or ("·",)), *self.behind), () if place else shape)
 
     def shape(self, *sizes: int) -> Shape:
         """The shape of a matrix; none where all is numbers."""
@@ -206,7 +216,7 @@ class Symbols:
     def function_at(self, primes: int, layer: Place, *place: Place) -> Unknown:
         """The activation function, or its derivative, at the weighted input."""
         z = self.z(layer, *place)
-        return Unknown(replace(self.function, primes=primes), (z,), z.shape)
+        return Unknown(self.functions[primes], (z,), z.shape)
 
     def slope(self, layer: Place, *place: Place) -> Unknown:
         """The derivative of the activation function at the weighted input."""
@@ -258,6 +268,7 @@ def meaning(role: str, notation: str, shape: Shape = ()) -> Meaning:
     return Meaning(own, ROLES[role], shape, tuple(elsewhere))
 
 
+@lru_cache(maxsize=4096)
 def written(role: str, notation: str) -> Tree:
     """How a notation writes a role, for layer l (the last is L)."""
     symbol: Symbol | None = getattr(notation_of(notation), role)

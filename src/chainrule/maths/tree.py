@@ -576,7 +576,7 @@ class Values:
                     found[id(x)] = np.reshape(together.of(x), tree.count)
                 case Number():
                     found[id(x)] = x.value
-                case Derivative() if (all_at_once := together.in_gradient(x)) is not None:
+                case Derivative() if (all_at_once := together.all_at_once(x)) is not None:
                     found[id(x)] = np.broadcast_to(all_at_once, tree.count)
                 case _:
                     each = each or list(self.terms(tree))
@@ -588,13 +588,27 @@ class Values:
         at = [(self.running[i] if isinstance(i, str) else i) - 1 for i in symbol.at]
         return np.asarray(array, dtype=float)[tuple(at)]
 
-    def in_gradient(self, tree: Derivative) -> Any:
-        """A derivative in an entry where that in the whole array has numbers; else None."""
+    def all_at_once(self, tree: Derivative) -> Any:
+        """A derivative at all places of its letters, where these numbers are known together; else None."""
+        if (found := self.at_its_place(tree)) is not None:
+            return np.asarray(found, dtype=float)
         above, below = tree.above, tree.below
         if tree.held or not isinstance(below, Symbol) or not isinstance(above, Symbol) or above.at:
             return None
         whole: Any = self.environment.get(Derivative(above, below.whole))
         return self._entry_of(whole, below) if below.at and np.ndim(whole) == len(below.at) else None
+
+    def at_its_place(self, tree: Tree) -> Any:
+        """What is known of something by a letter that runs, where that has its place; None for what is not."""
+        letter = next(running_in(tree), None) if self.running else None
+        if letter is None or (numbers := self.environment.get(tree)) is None:
+            return None
+        return numbers[self.running[letter] - 1]
+
+    def stands_for(self, tree: Tree) -> Any:
+        """What is known of a derivative or a function here."""
+        found = self.at_its_place(tree)
+        return self.environment[fixed(tree, self.running)] if found is None else found
 
     def _worked_out(self, tree: Tree) -> Any:
         """What a tree comes to whose parts are known."""
@@ -609,7 +623,7 @@ class Values:
             case Symbol():
                 return self._entry_of(environment[tree.whole], tree)
             case Derivative() | Change() | Unknown():
-                return np.asarray(environment[fixed(tree, self.running)], dtype=float)[()]
+                return np.asarray(self.stands_for(tree), dtype=float)[()]
             case Matrix():
                 entries = [[found[id(x)] for x in row] for row in tree.rows]
                 return np.asarray(entries, dtype=float).reshape(tree.shape)
@@ -617,6 +631,11 @@ class Values:
                 return np.sum(self.of_terms(tree), axis=0)
             case _:
                 raise GraphError(f"{type(tree).__name__} has no value of its own")
+
+
+def running_in(tree: Tree) -> Iterator[str]:
+    """The letters that are places of symbols in a part of a formula. O(parts)."""
+    return (i for x in all_parts(tree) if isinstance(x, Symbol) for i in x.at if isinstance(i, str))
 
 
 def of_numbers(tree: Tree) -> tuple[Tree, ...]:

@@ -26,7 +26,6 @@ from chainrule.derivation.network.equations import BackwardEquation
 from chainrule.derivation.network.numbers import NetNumbers
 from chainrule.derivation.network.paper import checked
 from chainrule.derivation.network.spelling import Spelling
-from chainrule.derivation.notation import Symbols
 from chainrule.derivation.record import Block, Equation, Heading, Note, Paragraph
 from chainrule.derivation.request import Explanation, Request
 from chainrule.derivation.tape.tape import Tape
@@ -78,7 +77,7 @@ def story_of(story: Story) -> list[Block]:
 def stated(story: Story, law: BackwardEquation) -> list[Block]:
     """An equation in words, and for each layer on its numbers; it is checked on all of them."""
     blocks: list[Block] = [Heading(f"{law.name}: {law.title}")]
-    layers = story.layers_of(law)
+    layers = story.layers_of[law.name]
     if not layers:
         return [*blocks, Paragraph(f"No layer of this net learns {law.learned}.")] if law.learned else []
     blocks += lead(story, law)
@@ -105,9 +104,7 @@ def lead(story: Story, law: BackwardEquation) -> list[Block]:
         words = said("A bias moves its weighted input one for one: ", statement)
         ones = said(", where ", s.ones, " is a column of ones that adds up the examples.")
         return [Paragraph(said(words, ones if many else "."))]
-    one = Spelling(
-        Symbols(s.name, s.layers, s.sizes, 1, as_numbers=s.as_numbers, taken=s.taken, weights=s.own_weights), "l"
-    )
+    one = Spelling(s.of_one_example(), "l")
     entry = equation(one.entry(law.left, "j", "k"), one.entry(law.right, "j", "k", law.runs))
     words = said("A weight's gradient is the error of where it goes times what comes in: ", entry, ".")
     if s.as_numbers:

@@ -35,7 +35,7 @@ def algorithm(story: Story) -> list[Block]:
                 line(story, story.sides(ACTIVATION, number), f"by {layer.function}, entry by entry", written_out=False)
             )
     for law in story.backward:
-        numbers = [number for number in story.layers_of(law) if number in story.layers_shown]
+        numbers = [number for number in story.layers_of[law.name] if number in story.layers_shown]
         lines += [line(story, story.sides(law, number), f"by {law.name}", written_out=False) for number in numbers]
     rate = s.notation.learning_rate
     words = said("A step of gradient descent then takes ", rate, " times each gradient from its weights.")

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from chainrule.derivation.arrays import fits, largest
-from chainrule.derivation.computed import computed_by
+from chainrule.derivation.computed import all_computed_by
 from chainrule.derivation.dialects.delta_story import Story
 from chainrule.derivation.equations import Show
 from chainrule.derivation.network.equations import BackwardEquation
 from chainrule.derivation.network.paper import checked
 from chainrule.derivation.network.spelling import Spelling
-from chainrule.derivation.notation import Place, Symbols, derivative
+from chainrule.derivation.notation import derivative
 from chainrule.derivation.record import Block, Equation, Heading, Note, Paragraph, Steps
 from chainrule.derivation.words import said
 from chainrule.maths import Applied, Derivative, Relation, Sigma, Symbol, Tree
@@ -33,7 +33,7 @@ def proofs(story: Story) -> list[Block]:
     blocks.append(Paragraph("Each is the chain rule, with what every step says worked out for one entry."))
     shared = False
     for law in story.backward:
-        layers = story.layers_of(law)
+        layers = story.layers_of[law.name]
         if layers:
             proof = Proof(story, law, layers[0])
             if proof.cost != story.symbols.cost and not shared:
@@ -41,24 +41,6 @@ def proofs(story: Story) -> list[Block]:
                 shared = True
             blocks += proof.blocks()
     return blocks
-
-
-class OneExample(Symbols):
-    """The letters of a net, of which one example is spoken of; of several it stands behind every index."""
-
-    def __init__(self, story: Story, example: Place, cost: Symbol) -> None:
-        own = story.symbols
-        super().__init__(
-            own.name, own.layers, own.sizes, 1, as_numbers=own.as_numbers, taken=own.taken, weights=own.own_weights
-        )
-        self.cost = cost
-        self.behind: tuple[Place, ...] = (example,) if story.examples > 1 else ()
-
-    def column(self, symbol: Symbol, layer: Place, place: tuple[Place, ...]) -> Symbol:
-        found = super().column(symbol, layer, place)
-        if place or not self.behind:
-            return found.placed((*place, *self.behind), found.shape)
-        return found.placed(("·", *self.behind), found.shape)
 
 
 class Proof:
@@ -79,10 +61,12 @@ class Proof:
             self.cost = replace(self.cost, at=(self.i + 1,))
         if learns:
             self.column = largest(np.where(connected[self.row], story.net[number].fed[:, self.i], np.nan))[0]
-        self.symbols = OneExample(story, self.i + 1, self.cost)
+        self.symbols = story.symbols.of_one_example(*story.example(self.i))
+        self.symbols.cost = self.cost
         self.spelling = Spelling(self.symbols, number)
         self.moved = self.spelling.entry(law.moved, self.row + 1, self.column + 1)
-        self.through = [self.spelling.entry(law.through, k, 1) for k in ("k", *range(1, self.count + 1))]
+        self.through = self.spelling.entry(law.through, "k", 1)
+        """The k-th of what the cost sees of it."""
         self.enter(story.net.moved_by(self.identity, self.seen))
 
     @property
@@ -107,10 +91,15 @@ class Proof:
         """What the derivatives of the page stand for."""
         story, law, known = self.story, self.law, self.story.letters
         gradients = story.net.gradients_in(self.seen)
-        for k, (each, move, gradient) in enumerate(zip(self.through[1:], moves, gradients, strict=True), 1):
-            known[Derivative(each, self.moved)] = computed_by(float(move), lambda k=k: self.local_in_numbers(k))
-            known[Derivative(self.cost, each)] = gradient
-        self.largest = largest(moves)[0]
+        moves = all_computed_by(moves, self.local_in_numbers)
+        # One of these the page also speaks of by its place.
+        self.place = largest(moves)[0] if isinstance(law.jacobian, Applied) else self.row
+        for each, at in (
+            (self.through, slice(None)),
+            (self.spelling.entry(law.through, self.place + 1, 1), self.place),
+        ):
+            known[Derivative(each, self.moved)] = moves[at]
+            known[Derivative(self.cost, each)] = gradients[at]
         # What one of several examples adds to a weight's gradient the engine does not tell apart.
         adds = law.learned and story.examples > 1
         self.value = float(np.dot(moves, gradients) if adds else story.net.gradients_in(np.array(self.identity)))
@@ -119,10 +108,10 @@ class Proof:
             known[self.cost] = None
 
     def local_in_numbers(self, k: int) -> Tree | None:
-        """How one of what the cost sees moves with it, in the numbers of the equation's Jacobian."""
+        """How one of what the cost sees, counted from 0, moves with it, in the numbers of the equation's Jacobian."""
         if not isinstance(self.law.jacobian, Applied):
             return None
-        local = self.spelling.entry(self.law.jacobian, k, self.row + 1)
+        local = self.spelling.entry(self.law.jacobian, k + 1, self.row + 1)
         return self.story.paper.in_numbers(local, Values(self.story.letters))[0](Show(FULL))
 
     def blocks(self) -> list[Block]:
@@ -135,19 +124,17 @@ class Proof:
         law, entries, known = self.law, self.story.entries, self.story.letters
         name = derivative(self.cost, self.moved)
         left, right = [self.spelling.entry(side, self.row + 1, self.column + 1) for side in (law.left, law.right)]
-        each = self.through[0]
+        each = self.through
         chain = Sigma(Derivative(self.cost, each) * Derivative(each, self.moved), "k", self.count)
         lines: list[Equation] = []
         if not law.learned:
             lines.append(entries.given([left] if left == name else [left, name], self.value, "what an error is"))
         lines.append(entries.equation([name, chain], known, law.why[0]))
         if isinstance(law.jacobian, Applied):
-            k = self.largest
-            local = Derivative(self.through[k + 1], self.moved)
-            since = said("since ", self.forward(self.number + 1, k + 1))
-            lines.append(
-                entries.equation([local, self.spelling.entry(law.jacobian, k + 1, self.row + 1)], known, since)
-            )
+            k = self.place + 1
+            local = Derivative(self.spelling.entry(law.through, k, 1), self.moved)
+            since = said("since ", self.forward(self.number + 1, k))
+            lines.append(entries.equation([local, self.spelling.entry(law.jacobian, k, self.row + 1)], known, since))
         note = said(law.why[1], ": ", self.forward(1, self.row + 1)) if law.moved.base == "weights" else law.why[1]
         lines.append(entries.equation([left, right], known, note, self.value))
         return lines
@@ -165,7 +152,7 @@ class Proof:
             return [Paragraph(said(words, equation(*story.sides(law, "l")), "."))]
         if law.jacobian is None or story.symbols.as_numbers:
             return []
-        spelling = Spelling(OneExample(story, "i", story.symbols.cost), self.number)
+        spelling = Spelling(story.symbols.of_one_example(*(["i"] if story.examples > 1 else [])), self.number)
         jacobian = derivative(spelling.whole(law.through), spelling.whole(law.moved))
         matrix = spelling.whole(law.jacobian)
         left, right = [spelling.whole(side) for side in (law.left, law.right)]

@@ -59,6 +59,9 @@ class Story:
         each = range(1, self.last + 1)
         self.layers_shown = [n for n in each if self.last <= MOST_LAYERS or n <= 2 or n > self.last - 2]
         """The layers (from 1) that are told in full."""
+        self._spelled: dict[tuple[Tree, Place], Tree] = {}
+        self.layers_of = {law.name: self.layers_with(law) for law in BACKWARD}
+        """The layers that an equation holds for and has a learned left side in, in the order in which it is used."""
 
     @property
     def place_of_wrt(self) -> tuple[int, str, tuple[int, ...]] | None:
@@ -75,15 +78,16 @@ class Story:
         """A layer, counted from 1."""
         return self.net.layer(number)
 
-    def layers_of(self, law: BackwardEquation) -> list[int]:
-        """The layers that an equation holds for and has a learned left side in, in the order in which it is used."""
+    def layers_with(self, law: BackwardEquation) -> list[int]:
         every, layers = range(1, self.last + 1), layers_in(equation(law.left, law.right))
         places = [self.last] if "L" in layers else range(self.last - 1, 0, -1) if "l+1" in layers else every
         return [n for n in places if self.spelled(law.left, n) in self.letters]
 
     def spelled(self, tree: Tree, layer: Place) -> Tree:
-        """A tree of the net's equations in the letters of the page."""
-        return Spelling(self.symbols, layer).whole(tree)
+        """A tree of the net's equations in the letters of the page, of which each is one object."""
+        if (tree, layer) not in self._spelled:
+            self._spelled[tree, layer] = Spelling(self.symbols, layer).whole(tree)
+        return self._spelled[tree, layer]
 
     def sides(self, law: NetEquation, layer: Place) -> list[Tree]:
         """An equation for one layer, or for any; its left side alone where it does not hold for every entry."""

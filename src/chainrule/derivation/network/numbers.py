@@ -230,13 +230,16 @@ class Letters(dict[Tree, Any]):
         yield from [(letter, numbers) for letter, numbers in pairs if numbers is not None]
 
     def __missing__(self, key: Tree) -> Any:
+        """What stands for an entry is kept, so that a page that speaks of it knows its number."""
         match key:
             case Unknown(function, (Symbol() as z,)) if z.at:
-                return entry_of(self[Unknown(function, (z.whole,))], z)
-            case Derivative(above, Symbol() as below) if below.at and not is_entry(above):
-                return entry_of(self[Derivative(above, below.whole)], below)
+                whole, entry = Unknown(function, (z.whole,)), z
+            case Derivative(above, Symbol() as entry) if entry.at and not is_entry(above):
+                whole = Derivative(above, entry.whole)
             case _:
                 raise KeyError(key)
+        self[key] = entry_of(self[whole], entry)
+        return self[key]
 
 
 def is_entry(tree: Tree) -> bool:
@@ -244,4 +247,6 @@ def is_entry(tree: Tree) -> bool:
 
 
 def entry_of(array: Any, symbol: Symbol) -> Any:
-    return array[tuple([i - 1 for i in symbol.at if isinstance(i, int)])]
+    """One number of a matrix, by its row alone where that has one column."""
+    places = [i - 1 for i in symbol.at if isinstance(i, int)]
+    return array[(*places, *[0] * (np.ndim(array) - len(places)))]

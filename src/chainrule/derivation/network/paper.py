@@ -18,9 +18,9 @@ from chainrule.derivation.equations import Show, in_a_row, proved, together
 from chainrule.derivation.record import Equation
 from chainrule.derivation.words import Words
 from chainrule.errors import ChainruleError
-from chainrule.maths import Applied, Number, Sigma, Tree, plain
+from chainrule.maths import Applied, Derivative, Number, Sigma, Tree, plain
 from chainrule.maths.numerals import FULL
-from chainrule.maths.tree import Computed, Shape, Values, applied, fixed, value
+from chainrule.maths.tree import Computed, Shape, Values, applied, value
 
 EXACT = 1e-9
 """How far two ways to the same numbers may be apart, relative to the largest of them: rounding of their sums."""
@@ -93,7 +93,7 @@ class Paper:
             return lambda show: tree, 0
         numbers: Any = values.of(tree)
         if not tree.shape:
-            known = values.environment.get(fixed(tree, values.running))
+            known = values.stands_for(tree) if isinstance(tree, Derivative) else None
             numbers = known if isinstance(known, Computed) else float(np.reshape(numbers, ()))
         else:
             numbers = np.broadcast_to(numbers, shape) if shape else np.atleast_2d(numbers)

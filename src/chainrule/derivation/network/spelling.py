@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from chainrule.derivation.network.equations import ONES
 from chainrule.derivation.notation import Place, Symbols, derivative
 from chainrule.maths import Applied, Derivative, Number, Sigma, Symbol, Tree, Unknown
 from chainrule.maths.tree import applied
@@ -43,7 +44,7 @@ class Spelling:
 
     def made(self, tree: Applied, inputs: list[Tree]) -> Tree:
         """An operation on matrices that are spelled; of one example nothing is added up."""
-        if tree.name == "matmul" and inputs[1] == self.symbols.ones and self.symbols.examples == 1:
+        if tree.name == "matmul" and self.symbols.examples == 1 and tree.inputs[1] == ONES:
             return inputs[0]
         if self.symbols.as_numbers and tree.name in ("matmul", "transpose"):
             return inputs[0] if tree.name == "transpose" else inputs[0] * inputs[1]
