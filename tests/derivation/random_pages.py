@@ -30,10 +30,10 @@ from chainrule.derivation.typed.answer import Answer, Options
 from chainrule.derivation.typed.formula import read_formula
 from chainrule.errors import ChainruleError
 from chainrule.expression.typed.functions import look_up
-from chainrule.maths import Matrix, Tree, latex, mathml, plain, unicode
+from chainrule.maths import Matrix, Symbol, Tree, latex, mathml, plain, unicode
 from chainrule.maths.tree import has_letters, parts, value
 
-from .run_as_numpy import check, equations_in
+from .run_as_numpy import check, equations, equations_in
 
 sys.path += [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "laws")]
 from random_programs import ours, program
@@ -390,19 +390,32 @@ def all_parts(tree: Tree) -> Iterator[Tree]:
 
 def alike(told: Derivation, writers: Sequence[Callable[[Tree], str]] = WRITERS) -> Iterator[str]:
     """Letters that print alike and stand for different numbers."""
+    letters = [*[(entry.symbol, entry.value) for entry in told.known], *entries_shown(told)]
     for writer in writers:
         printed: dict[str, Any] = {}
-        for entry in told.known:
-            text = writer(entry.symbol)
+        for symbol, number in letters:
+            text = writer(symbol)
             if writer is mathml:
                 ElementTree.fromstring(text)
-            other = printed.setdefault(text, entry.value)
-            if isinstance(other, Large) or isinstance(entry.value, Large):
+            other = printed.setdefault(text, number)
+            if isinstance(other, Large) or isinstance(number, Large):
                 continue
             # The same numbers may be a vector here and a row there.
-            found, kept = np.ravel(np.asarray(entry.value)), np.ravel(np.asarray(other))
+            found, kept = np.ravel(np.asarray(number)), np.ravel(np.asarray(other))
             if found.shape != kept.shape or not np.allclose(found, kept, rtol=1e-12, atol=1e-300, equal_nan=True):
-                yield f"{text} is {other} and {entry.value}"
+                yield f"{text} is {other} and {number}"
+
+
+def entries_shown(told: Derivation) -> list[tuple[Tree, Any]]:
+    """The entries of known arrays that equations speak of, as x₁ of x, which a name x1 may print like."""
+    known = {entry.symbol: entry.value for entry in told.known if not isinstance(entry.value, Large)}
+    found: dict[Tree, Any] = {}
+    for part in [part for shown in equations(told) for side in shown.sides for part in all_parts(side)]:
+        if isinstance(part, Symbol) and part.at and all([isinstance(k, int) for k in part.at]):
+            array = np.asarray(known.get(part.whole, ()))
+            if array.ndim == len(part.at):
+                found[part] = array[tuple([int(k) - 1 for k in part.at])]
+    return list(found.items())
 
 
 if __name__ == "__main__":

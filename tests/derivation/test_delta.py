@@ -19,6 +19,7 @@ from chainrule.derivation.tape.tape import Tape
 from chainrule.errors import ChainruleError, GraphError
 from latex_oracle.value import value_of
 
+from .random_pages import alike
 from .spelled import spelled
 
 FACTS = json.loads((Path(__file__).parents[1] / "reference_facts.json").read_text())
@@ -314,3 +315,29 @@ def test_targets_with_a_name_stand_in_the_columns_of_their_outputs(text, values)
     values = {**values, "W": [[1.0, 2.0], [-1.0, 1.0]], "b": [0.0, 0.1]}
     told = cr.explain(text, "W", "delta", values=values)
     assert " - t" in told.plain(detail="full")
+
+
+@pytest.mark.parametrize(
+    ("formula", "values", "notation", "other"),
+    [
+        ("u @ b1 + w1", {"u": [0.8, -0.04], "b1": [0.69, 1.52], "w1": 1.39}, "lecture", "W₁"),
+        # x₁ of what comes in would be the user's x2.
+        ("w1*x2 + w2*x1", {"w1": 2.0, "w2": 3.0, "x1": 5.0, "x2": 7.0}, "course", "h₀"),
+        ("f = tanh(n1*x)*2 + b1", {"n1": 0.5, "x": 2.0, "b1": 3.0}, "lecture", "σ′(z₁)"),
+    ],
+)
+def test_a_letter_of_the_book_that_is_a_users_name_goes_by_another_one(formula, values, notation, other):
+    told = cr.explain(formula, dialect="delta", values=values, notation=notation)
+    assert not list(alike(told))
+    assert other in told.text(detail="full")
+
+
+def test_a_letter_of_the_book_that_means_what_the_user_calls_so_stays():
+    values = {"w1": 2.0, "w2": 3.0, "x1": 5.0, "x2": 7.0}
+    told = cr.explain("w1*x1 + w2*x2", dialect="delta", values=values, notation="course")
+    assert "net takes in x," in told.text(detail="full")
+
+
+def test_what_a_condition_chooses_is_no_layer():
+    with pytest.raises(GraphError, match="no neuron"):
+        cr.explain("1/(y*(-1 > 0))", "y", "delta", values={"y": 0.08})

@@ -204,6 +204,9 @@ LOGARITHMS: dict[Tree | None, Any] = {Number("2"): np.log2, Number("10"): np.log
 
 def called(call: Call) -> Any:
     """A rule of the book, or with a prime its derivative, on numbers."""
+    if call.function == r"\ln" and isinstance(inner := call.arguments[0], Call) and inner.function == r"\sigma":
+        # In two steps σ of a large number is rounded to 1.
+        return -np.logaddexp(0.0, -compute(inner.arguments[0]))
     arguments = [None if x in ABSENT else compute(x) for x in call.arguments]
     if call.function in LARGEST and len(arguments) == 1:
         return LARGEST[call.function](arguments[0])

@@ -170,6 +170,8 @@ V, U = Symbol("v", shape=(3,)), Symbol("u", shape=(3,))
         (applied("transpose", applied("stack", U, V, axis=0)), "[uᵀ; vᵀ]ᵀ"),
         (applied("stack", U, V, axis=1), "[u, v]"),
         (applied("index", V, key=np.array([0, 2])), "v[[0, 2]]"),
+        (applied("index", V, key=(Ellipsis, 0)), "v[0]"),
+        (applied("index", A, key=(Ellipsis, 1)), "A[:, 1]"),
         (applied("index", A, key=(slice(None), np.array([0, 2]))), "A[:, [0, 2]]"),
         (applied("scatter", X, key=0, shape=(3,)), "x 𝐞₁"),
         (applied("scatter", -1, key=0, shape=(3,)), "−𝐞₁"),

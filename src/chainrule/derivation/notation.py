@@ -15,7 +15,7 @@ A layer stands above in parentheses, as in a⁽¹⁾, where a book sets it above
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence, Set
+from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
@@ -23,13 +23,8 @@ from functools import lru_cache
 from chainrule.derivation.record import Meaning
 from chainrule.derivation.words import Words, said
 from chainrule.errors import ChainruleError
-from chainrule.maths import Derivative, Symbol, Tree, Unknown, plain
+from chainrule.maths import Derivative, Symbol, Tree, Unknown
 from chainrule.maths.tree import Shape, applied
-
-COSTS = ("C", "L", "J", "E")
-"""Letters that books have for a cost."""
-WEIGHTS = ("W", "Θ")
-"""Letters for all weights of a layer."""
 
 TARGET, INPUT = Symbol("y"), Symbol("x")
 HADAMARD, KRONECKER = Symbol("⊙"), Symbol("⊗")
@@ -126,8 +121,7 @@ class Symbols:
 
     `sizes` has the number of neurons of each layer, the inputs first, and `examples` how many columns every matrix has;
     without them all are taken as 2, which is enough to print. With `as_numbers` a layer is one neuron, and everything a
-    number. What prints as one of `taken` stands for something else on the page: the input, the cost or the weights then
-    have another letter, but for a layer's own `weights`.
+    number. `letters` are those of the notation, with others for what stands for something else on the page.
 
     >>> from chainrule.derivation.notation import Symbols
     >>> from chainrule.maths import unicode
@@ -146,8 +140,7 @@ class Symbols:
         examples: int = 2,
         *,
         as_numbers: bool = False,
-        taken: Collection[str] = (),
-        weights: Mapping[int, str] = {},
+        letters: Notation | None = None,
     ) -> None:
         self.name = notation
         self.as_numbers = as_numbers
@@ -155,7 +148,7 @@ class Symbols:
         self.sizes = sizes
         self.examples = examples
         self.behind: tuple[Place, ...] = ()
-        self.notation = besides(notation_of(notation), set(taken), [weights.get(n + 1) for n in range(layers)])
+        self.notation = letters or notation_of(notation)
         self.cost = self.notation.cost
         self.target = self.notation.target
         self.functions = [replace(self.notation.activation_function, primes=primes) for primes in (0, 1)]
@@ -238,45 +231,30 @@ class Symbols:
 
     def meanings(self, shapes: dict[str, Shape] | None = None) -> tuple[Meaning, ...]:
         """The table of symbols, with what other books write; `shapes` holds those that are known, by role."""
-        rows = [meaning(role.name, self.name, (shapes or {}).get(role.name, ())) for role in fields(Notation)]
-        own = {"input": self.a(0), "cost": self.cost}
-        return tuple(
-            [replace(x, symbol=own.get(r.name, x.symbol)) for x, r in zip(rows, fields(Notation), strict=True)]
-        )
+        roles = [role.name for role in fields(Notation)]
+        return tuple([meaning(role, self.name, (shapes or {}).get(role, ()), self.notation) for role in roles])
 
 
-def besides(notation: Notation, taken: Set[str], weights: Sequence[str | None]) -> Notation:
-    """A notation with other letters for what is taken: the input is the activation of layer 0, a weight is of W."""
+def meaning(role: str, notation: str, shape: Shape = (), letters: Notation | None = None) -> Meaning:
+    """One row of the table of symbols, with other `letters` than the notation's where these are not free.
 
-    def is_free(letter: Symbol) -> bool:
-        names = [plain(at_layer(letter, n)) for n in range(1, len(weights) + 1)]
-        return taken.isdisjoint([name for name, own in zip(names, weights, strict=True) if name != own])
-
-    free = filter(is_free, (notation.weights, *[Symbol(letter, ("#",)) for letter in WEIGHTS]))
-    if (matrix := next(free, None)) is not None:
-        notation = replace(notation, weights=matrix, weight=notation.weight if is_free(notation.weight) else matrix)
-    if plain(notation.input) in taken:
-        notation = replace(notation, input=notation.activation)
-    costs = [x for x in (notation.cost, *map(Symbol, COSTS)) if plain(x) not in taken]
-    return replace(notation, cost=costs[0]) if costs else notation
-
-
-def meaning(role: str, notation: str, shape: Shape = ()) -> Meaning:
-    """One row of the table of symbols; the product entry by entry is ⊙ in all, since ⊗ is the Kronecker product."""
-    own = HADAMARD if role == "elementwise_product" else written(role, notation)
+    The product entry by entry is ⊙ in all, since ⊗ is the Kronecker product.
+    """
+    own = HADAMARD if role == "elementwise_product" else written(role, notation, letters)
     elsewhere = [(name, written(role, name)) for name in NOTATIONS if name != notation or written(role, name) != own]
     return Meaning(own, ROLES[role], shape, tuple(elsewhere))
 
 
 @lru_cache(maxsize=4096)
-def written(role: str, notation: str) -> Tree:
+def written(role: str, notation: str, letters: Notation | None = None) -> Tree:
     """How a notation writes a role, for layer l (the last is L)."""
-    symbol: Symbol | None = getattr(notation_of(notation), role)
+    letters = letters or notation_of(notation)
+    symbol: Symbol | None = getattr(letters, role)
     if symbol is None:
-        return Symbols(notation, 0).error("l")
+        return Symbols(notation, 0, letters=letters).error("l")
     if role == "weight":
         return placed(at_layer(symbol, "l"), (), ("j", "k"))
-    return at_layer(symbol, "L" if role == "prediction" else "l")
+    return at_layer(symbol, {"prediction": "L", "input": 0}.get(role, "l"))
 
 
 @lru_cache(maxsize=4096)

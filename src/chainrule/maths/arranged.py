@@ -21,11 +21,16 @@ from chainrule.maths.vectors import as_row, number_first
 
 def entry(tree: Applied, x: Tree) -> Looks:
     """Entries by program indices, from 0, in square brackets."""
-    return Looks("entry", (x.looks, *map(place, keys_of(tree.given["key"]))))
+    return Looks("entry", (x.looks, *map(place, keys_of(tree.given["key"], x.ndim))))
 
 
-def keys_of(key: Any) -> tuple[Any, ...]:
-    return key if isinstance(key, tuple) else (key,)
+def keys_of(key: Any, axes: int) -> tuple[Any, ...]:
+    """An index along each axis, with the axes that an ellipsis stands for: of a column alone it would not be known."""
+    keys = key if isinstance(key, tuple) else (key,)
+    rest = next((k for k, x in enumerate(keys) if x is Ellipsis), None)
+    if rest is None or not axes or any([x is None or isinstance(x, bool) or np.ndim(x) > 1 for x in keys]):
+        return keys
+    return (*keys[:rest], *[slice(None)] * (axes - len(keys) + 1), *keys[rest + 1 :])
 
 
 def place(key: Any) -> Looks:
@@ -101,7 +106,7 @@ def among_zeros(tree: Applied) -> tuple[Any, ...]:
 
     Nothing where it is scattered otherwise.
     """
-    keys = keys_of(tree.given["key"])
+    keys = keys_of(tree.given["key"], tree.ndim)
     if len(keys) > tree.ndim or tree.ndim > 2:
         return ()
     found = (*map(along_axis, keys, tree.shape), *[None] * (tree.ndim - len(keys)))

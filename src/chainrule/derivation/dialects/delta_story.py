@@ -14,10 +14,11 @@ from chainrule.derivation.network.equations import (
     NetEquation,
     layers_in,
 )
+from chainrule.derivation.network.free_letters import letters_besides
 from chainrule.derivation.network.numbers import Letters, NetNumbers
 from chainrule.derivation.network.paper import Paper
 from chainrule.derivation.network.spelling import Spelling
-from chainrule.derivation.notation import Place, Symbols, notation_of
+from chainrule.derivation.notation import Place, Symbols
 from chainrule.derivation.pitfalls import rounding_floor
 from chainrule.derivation.record import Equation
 from chainrule.derivation.request import Request
@@ -47,8 +48,7 @@ class Story:
             sizes,
             self.examples,
             as_numbers=as_numbers,
-            taken=net.other_names(notation_of(request.notation)),
-            weights=net.names_of_weights(),
+            letters=letters_besides(net, request.notation),
         )
         self.letters = Letters(net, self.symbols)
         self.floor = rounding_floor(net.tape)

@@ -11,10 +11,10 @@ import numpy as np
 from chainrule.core import Value, graph
 from chainrule.core.forward import tangents_of
 from chainrule.core.operation import Pointwise
-from chainrule.derivation.notation import Notation, Symbols, at_layer
+from chainrule.derivation.notation import Symbols, at_layer
 from chainrule.derivation.scalars.graph import placed
 from chainrule.derivation.tape.tape import Tape
-from chainrule.maths import Derivative, Symbol, Tree, Unknown, plain
+from chainrule.maths import Derivative, Symbol, Tree, Unknown
 from chainrule.program import Net, Step
 from chainrule.program.nets import Layer
 from chainrule.program.numbered import Ids
@@ -159,18 +159,6 @@ class NetNumbers:
         step = self.net.ids.step_of(int(identity)) if identity >= 0 else None
         symbol = None if step is None else self.tape.symbols.get(self.node(step))
         return None if symbol is None else placed(symbol, self.net.ids.place_of(int(identity)))
-
-    def other_names(self, notation: Notation) -> set[str]:
-        """The user's names, as they print, but for a book's own letter for what comes in and for the result."""
-        tape = self.tape
-        own = {(tape.output, plain(notation.cost)), (self.whole(self.layer(1).fed), plain(notation.input))}
-        names = {(node, plain(x)) for node, x in tape.symbols.items() if id(node) in tape.labels}
-        return {name for _, name in names - own}
-
-    def names_of_weights(self) -> dict[int, str]:
-        """What the user calls all weights of a layer together, as it prints, by the layer's number."""
-        held = {number: self.whole(layer.weights) for number, layer in enumerate(self.net.layers, 1)}
-        return {n: plain(self.tape.symbols[x]) for n, x in held.items() if x is not None and id(x) in self.tape.labels}
 
     def whole(self, ids: Ids) -> Any:
         """The node that holds just these numbers; of several none is the whole of them."""

@@ -75,7 +75,9 @@ class OfValues(Recogniser):
         if name in ("mul", "dot_of"):
             half = len(step.inputs) // 2
             pairs = list(zip(step.inputs[:half], step.inputs[half:], strict=True))
-            if not all([is_leaf(x) or is_leaf(y) for x, y in pairs]):
+            # What a condition says chooses: an infinite error stops at a 0 that it gives, where a product would not.
+            chooses = any([isinstance(x, bool | np.bool_) for x in step.inputs])
+            if chooses or not all([is_leaf(x) or is_leaf(y) for x, y in pairs]):
                 return None
             return Neuron(step, [self.weight_first(x, y) for x, y in pairs], [], [step])
         if name not in ("add", "sum_of"):
