@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -59,6 +59,10 @@ def written(tree: Tree) -> Written:
     if tree.name == "matmul" and all([x.ndim == 1 for x in tree.inputs]):
         # A row times a column is a matrix of one entry, and with a vector on one side a vector of one.
         return Written(exact, applied("matmul", *[line(x.written.exact, axis) for axis, x in enumerate(tree.inputs)]))
+    if tree.name == "matmul" and tree.shape == (1, 1) and any([is_made_of_vector(x) for x in tree.inputs]):
+        # A row times a column, one of which is a vector in another shape.
+        keys = (0, (slice(None), 0))
+        return Written(exact, applied("matmul", *map(vector_in, tree.inputs, keys)))
     return Written(exact, exact)
 
 
@@ -118,6 +122,17 @@ def line(x: Tree, axis: int) -> Tree:
     if inner.ndim != 2 or inner.size != x.size or 1 not in inner.shape:
         return x
     return inner if inner.shape[axis] == 1 else turned(inner)
+
+
+def is_made_of_vector(x: Tree) -> bool:
+    return isinstance(x, Applied) and x.name == "reshape" and x.inputs[0].ndim == 1
+
+
+def vector_in(x: Tree, key: Any) -> Tree:
+    """The vector of which a row or a column is made, or the one that stands in it at a key."""
+    if isinstance(x, Applied) and is_made_of_vector(x):
+        return x.inputs[0].written.exact
+    return applied("index", x.written.exact, key=key)
 
 
 def turned(x: Tree) -> Tree:
