@@ -25,7 +25,7 @@ from chainrule.core.mapped import Mapped, core, filled, levels_of, looped, on_co
 from chainrule.core.operation import compositions, in_doubles, is_node, refuse_masked
 from chainrule.core.state import Transforming, enable_grad
 from chainrule.core.tensor import Tensor
-from chainrule.core.traced import Traced, is_tracing, leaf_from_outside, seed
+from chainrule.core.traced import Traced, is_tracing, leaf_from_outside, note_unmoved, seed
 from chainrule.core.tree import flatten, outline, unflatten
 from chainrule.errors import DtypeError, GraphError, ShapeError
 
@@ -327,6 +327,9 @@ class Run:
     def like_arguments(self, gradients: list[Any]) -> Any:
         """Gradients in the structure and the kinds of the arguments."""
         plain = [self.plain(g, kind) for g, kind in zip(gradients, self.kinds, strict=True)]
+        if is_tracing():
+            for x, g in zip(self.mine, plain, strict=True):
+                note_unmoved(x, g)
         together = unflatten(self.structure, plain)
         return together if self.several else together[0]
 

@@ -17,7 +17,7 @@ from chainrule.codegen.source import ATOM, POWER, Source, enclosed, subscript, u
 from chainrule.codegen.statements import Statements, statements_of, usual
 from chainrule.core.operation import Operation, book, kernels
 from chainrule.core.state import Quiet
-from chainrule.program import Step, Trace
+from chainrule.program import Kind, Step, Trace
 
 WIDTH = 120
 """Lines are at most so long; a comment that does not fit stands above its line."""
@@ -152,7 +152,9 @@ class Printer:
         number = step.inputs[0] if step.op is book["broadcast_to"] and step in self.trace.outputs else None
         if not isinstance(number, Step) or number.shape or type(self.trace.numbers[number]) is float:
             return None
-        text = f"np.full({written(step.shape)}, {written(self.reading(number))})"
+        known = self.trace.numbers[number] if number.kind is Kind.FROZEN else None
+        one = known.item() if isinstance(known, np.float64) else self.reading(number)  # what np.full makes of it
+        text = f"np.full({written(step.shape)}, {written(one)})"
         return Source(text, self.trace.numbers[step], ATOM, used([self.reading(number)]))
 
     def comment(self, step: Step) -> str:
@@ -179,7 +181,7 @@ class Printer:
             alike = isinstance(x, np.ndarray) and x.size > 1 and bool((x == x.flat[0]).all())
             return f"np.full({written(x.shape)}, {written(x.flat[0])})" if alike else written(x)
         text = written(self.reading(x))
-        while x.op is book["identity"]:
+        while x.op is book["identity"] and x.needs:
             x = x.needs[0]
         return f"{text}.copy()" if x.op is None and x.shape else text
 

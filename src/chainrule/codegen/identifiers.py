@@ -20,13 +20,8 @@ class Names:
 
     def leaves(self, paths: Sequence[str]) -> list[str]:
         """Names for arguments: of the way to each as few of the last words as no other one ends with."""
-        words = [re.findall(r"[^\W\d]\w*|\d+", path) for path in paths]
-        ends = Counter([end for way in words for end in {*endings(way)}])
-        found: list[str] = []
-        for way in words:
-            own = [end for end in endings(way) if ends[end] == 1 and end.isidentifier() and end not in self.taken]
-            found.append(self.new(own[0] if own else "_".join(way) or "x"))
-        return found
+        ways = told_apart(paths)
+        return [self.new(next((x for x in way if x.isidentifier() and x not in self.taken), way[-1])) for way in ways]
 
     def leaf(self, path: str) -> str:
         """A name for one more of them."""
@@ -56,6 +51,13 @@ class Names:
 def function_name(name: str, taken: Iterable[str] = ()) -> str:
     """What a function is called in written source: as by the user, where the language leaves that name free."""
     return Names(taken).free(name, name, "_") if name.isidentifier() else "compiled"
+
+
+def told_apart(paths: Sequence[str]) -> list[list[str]]:
+    """Of the way to each what no other one ends with, the shortest first, and last the whole of it."""
+    ways = [endings(re.findall(r"[^\W\d]\w*|\d+", path)) or ["x"] for path in paths]
+    ends = Counter([end for way in ways for end in {*way}])
+    return [[*[end for end in way if ends[end] == 1], way[-1]] for way in ways]
 
 
 def endings(words: Sequence[str]) -> list[str]:

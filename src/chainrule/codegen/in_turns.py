@@ -331,7 +331,7 @@ class Made:
         if not results:
             return
         program = Program(self.order, list(results))
-        trace = Trace(program, (), {}, {}, self.numbers, {}, frozenset(), tuple(results), None, (), frozenset())
+        trace = Trace(program, (), {}, {}, self.numbers, {}, frozenset(), tuple(results), None, (), frozenset(), {})
         type(self.writer.planner)(trace, Within(self.writer.plan, self.places, results)).write()
 
 

@@ -204,6 +204,10 @@ def reshaped_twice(b: Builder, step: Step) -> Any:
             and kept(x.inputs[0].shape, x.settings["axis"]) == step.shape
         ):
             return b.step("sum", x.inputs[0], axis=x.settings["axis"], keepdims=True)
+        if is_only(x, "sum") and x.settings["keepdims"]:
+            left = tuple([n for axis, n in enumerate(x.shape) if axis not in axes_along(x)])
+            if left == step.shape:
+                return b.step("sum", x.inputs[0], axis=x.settings["axis"], keepdims=False)
         if is_only(x, "broadcast_to") and isinstance(x.inputs[0], Step) and not x.inputs[0].shape:
             return b.step("broadcast_to", x.inputs[0], shape=step.shape)
     if is_only(step, "broadcast_to") and is_only(x, "broadcast_to"):
@@ -213,10 +217,11 @@ def reshaped_twice(b: Builder, step: Step) -> Any:
     return None
 
 
-@law("a number repeated is a number", "reshape", "swap", "transpose", pointwise=True)
+@law("a number repeated is a number", "index", "reshape", "swap", "transpose", pointwise=True)
 def repeated_number(b: Builder, step: Step) -> Any:
     """What moves the copies of one number leaves copies, and what is done to all of them is done to one."""
-    if is_only(step, "reshape", "transpose", "swap") and (number := copies_of(step.inputs[0])) is not None:
+    moves = is_only(step, "reshape", "transpose", "swap") or (is_only(step, "index") and len(step.needs) == 1)
+    if moves and (number := copies_of(step.inputs[0])) is not None:
         return b.step("broadcast_to", number, shape=step.shape) if step.shape else number
     if isinstance(step.op, Pointwise) and step.shape and not is_only(step, "neg"):  # a sign goes further out
         numbers = [copies_of(x) if isinstance(x, Step) else x for x in step.inputs]

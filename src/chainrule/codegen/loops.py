@@ -452,7 +452,9 @@ class Straight(NamedTuple):
 
 def straight(places: Any) -> Straight | None:
     """How places lie along their axes, if at equal distances."""
-    start = int(places.flat[0]) if places.size else 0
+    if not places.size:
+        return Straight(0, (0,) * places.ndim)
+    start = int(places.flat[0])
     strides = tuple([int(np.take(places, 1, a).flat[0]) - start if n > 1 else 0 for a, n in enumerate(places.shape)])
     expected = np.full(places.shape, start)
     for axis, (n, stride) in enumerate(zip(places.shape, strides, strict=True)):

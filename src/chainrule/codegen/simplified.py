@@ -20,6 +20,7 @@ from chainrule.core.traced import as_plain_as
 from chainrule.core.walk import finished_first
 from chainrule.program import Kind, Program, Step, Trace
 from chainrule.program.steps import replaced
+from chainrule.program.trace import made_of
 
 MOST_PASSES = 12
 MOST_FOLDED = 4096
@@ -212,7 +213,8 @@ def renewed(trace: Trace, made: dict[Step, Step], builder: Builder) -> Trace:
     gradients = tuple([None if x is None else made.get(x) for x in trace.gradients])
     losses = frozenset([made.get(x, x) for x in trace.losses])
     after = frozenset(backward)
-    return Trace(program, given, held, names, numbers, of, after, outputs, trace.structure, gradients, losses)
+    already = made_of(trace.already, made)
+    return Trace(program, given, held, names, numbers, of, after, outputs, trace.structure, gradients, losses, already)
 
 
 def with_all_after(backward: set[Step], program: Program) -> frozenset[Step]:

@@ -255,8 +255,8 @@ def written(x: Any) -> str:
         return f"np.{x.__name__}"
     if isinstance(x, type) and x in (float, int, bool, complex):
         return x.__name__
-    if isinstance(x, slice):
-        return f"slice({written(x.start)}, {written(x.stop)}, {written(x.step)})"
+    if isinstance(x, slice) or (isinstance(x, tuple) and any([isinstance(part, slice) for part in x])):
+        return f"np.s_[{subscript(x)}]"
     if isinstance(x, NUMBERS):
         return literal(x)
     if isinstance(x, np.ndarray):

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.codegen.identifiers import Names
+from chainrule.codegen.identifiers import Names, told_apart
 from chainrule.codegen.simplified import reached
+from chainrule.codegen.source import subscript
 from chainrule.core.operation import book
 from chainrule.core.tree import unflatten
 from chainrule.errors import ChainruleError
@@ -25,7 +26,7 @@ from chainrule.program import Kind, Program, Step, Trace
 from chainrule.program.steps import replaced, steps_in
 from chainrule.program.trace import paths as names_of_leaves
 
-VIEWS = frozenset({"transpose", "swap", "reshape", "broadcast_to", "expand_dims", "squeeze"})
+VIEWS = frozenset({"transpose", "swap", "reshape", "broadcast_to", "expand_dims", "identity", "squeeze"})
 """Operations that cost nothing: they are written wherever they are used."""
 
 MOST_ON_A_LINE = 6
@@ -72,24 +73,40 @@ def not_apart(step: Step) -> bool:
 def with_gradients_apart(trace: Trace) -> Trace:
     """The same program, where every gradient that is given back has a line and a name: some are equal, or an argument.
 
-    One that is also the gradient of a named result, or of the argument before, is that again: ``db = dz``.
+    One that is also the gradient of a named result, or of the argument before, is that again: ``db = dz``. That in what
+    nothing depends on is 0.
     """
     numbers, of, backward = dict(trace.numbers), dict(trace.gradient_of), set(trace.backward)
-    outputs, again = list(trace.outputs), list[Step]()
+    outputs, again, already = list(trace.outputs), list[Step](), dict(trace.already)
+
+    def one_more(x: Any, number: Any, op: str = "identity", **settings: Any) -> Step:
+        step = Step(Kind.RESULT, np.shape(number), np.asarray(number).dtype, op=book[op], inputs=(x,), settings=settings)
+        numbers[step] = number
+        again.append(step)
+        return step
+
     taken = {x for x in trace.program.steps if x not in trace.backward}
     named = trace.names.keys() - {*trace.gradients}
     for k, (x, argument) in enumerate(zip(trace.outputs, trace.gradients, strict=False)):
-        if not isinstance(x, Step) or argument is None:
+        if argument is None:
             continue
-        if x in taken or of.get(x) in named:
-            x = Step(Kind.RESULT, x.shape, x.dtype, op=book["identity"], inputs=(x,))
-            numbers[x] = numbers[x.needs[0]]
-            again.append(x)
+        if not isinstance(x, Step) and np.ndim(x):
+            few = np.ravel(x)[0] if np.size(x) and (x == np.ravel(x)[0]).all() else x
+            leaf = Step(Kind.FROZEN, np.shape(few), few.dtype)
+            numbers[leaf] = few
+            again.append(leaf)
+            x = one_more(leaf, x) if few is x else one_more(leaf, x, "broadcast_to", shape=np.shape(x))
+        elif not isinstance(x, Step):
+            x = one_more(x, x)
+        elif x in taken or of.get(x) in named:
+            before = already.get(x)
+            x = one_more(x, numbers[x])
+            already |= {} if before is None else {x: before}
         outputs[k], of[x] = x, argument
         taken.add(x)
         backward.add(x)
     program = Program([*trace.program.steps, *again], [x for x in outputs if isinstance(x, Step)])
-    known = {"numbers": numbers, "gradient_of": of, "backward": frozenset(backward)}
+    known = {"numbers": numbers, "gradient_of": of, "backward": frozenset(backward), "already": already}
     return trace._replace(program=program, outputs=tuple(outputs), **known)
 
 
@@ -186,16 +203,26 @@ def gradient_name(step: Step, trace: Trace, uses: dict[Step, list[Step]], names:
     if of is None:
         return trace.names.get(step, "")
     if of in names:
-        return f"d{names[of]}"
+        by = [*trace.already.get(step, ()), of]
+        return derivative_name(by, names) if names.keys() >= {*by} else ""
     later = next((names[x] for x in uses.get(of, ()) if x in names and x in trace.names), "")
     return f"d{later}_in" if later else ""
+
+
+def derivative_name(by: list[Step], names: dict[Step, str]) -> str:
+    """``dx``, ``d2x`` for the second derivative in x, ``ddx_dy`` for that of ``dx`` in y."""
+    first = by[0]
+    same = next((k for k, x in enumerate(by) if x is not first), len(by))
+    name = f"d{same if same > 1 else ''}{names[first]}"
+    return "_".join([f"d{name}" if same < len(by) else name, *[f"d{names[x]}" for x in by[same:]]])
 
 
 def keyed_results(trace: Trace) -> dict[Step, str]:
     """Names for results that the function gives under a key, as new ones of what is called so."""
     paths = names_of_leaves("", unflatten(trace.structure, trace.outputs))
-    words = [re.findall(r"[^\W\d]\w*", path) for path in paths]
-    return {x: f"new_{found[-1]}" for x, found in zip(trace.outputs, words, strict=True) if found and is_step(x)}
+    keyed = [(path, x) for path, x in zip(paths, trace.outputs, strict=True) if re.search(r"[^\W\d]", path)]
+    words = told_apart([path for path, _ in keyed])
+    return {x: f"new_{found[0]}" for (_, x), found in zip(keyed, words, strict=True) if is_step(x)}
 
 
 def is_step(x: Any) -> bool:
@@ -225,7 +252,7 @@ def formulas(
         only = lines[trace.gradient_of.get(step)] == 1
         symbol = letter(step, trace, names, symbols, loss if only else None)
         try:
-            tree = tree_of_step(step, trace, found)
+            tree = tree_of_step(step, trace, found, symbol is not None)
         except (ChainruleError, ValueError, TypeError, IndexError, KeyError, AttributeError):
             tree = None
         found[step] = symbol if symbol is not None else tree
@@ -246,8 +273,8 @@ def letter(step: Step, trace: Trace, names: dict[Step, str], symbols: dict[str, 
     return symbols.get(names[step], Symbol(names[step], shape=step.shape))
 
 
-def tree_of_step(step: Step, trace: Trace, found: dict[Step, Any]) -> Any:
-    """A step as a formula of what its line is made of."""
+def tree_of_step(step: Step, trace: Trace, found: dict[Step, Any], named: bool) -> Any:
+    """A step as a formula of what its line is made of; what is repeated inside a line is repeated by what reads it."""
     if step.op is None:
         if step.kind is Kind.FROZEN and step in trace.numbers:
             number = trace.numbers[step]
@@ -258,18 +285,29 @@ def tree_of_step(step: Step, trace: Trace, found: dict[Step, Any]) -> Any:
     inputs = replaced(list(step.inputs), found.__getitem__)
     if any([x is None for x in inputs]):
         return None
-    if step.op.name == "broadcast_to":
+    if step.op.name == "broadcast_to" and not named:
         return inputs[0]
     if step.op.name == "index" and steps_in(step.settings):
-        return looked_up(step, inputs[0], found)
+        return looked_up(step, inputs[0], trace, found)
     return applied(step.op, *inputs, **replaced(step.settings, found.__getitem__))
 
 
-def looked_up(step: Step, x: Any, found: dict[Step, Any]) -> Any:
-    """Entries at places that are data: the rows of the identity are one-hot."""
+def looked_up(step: Step, x: Any, trace: Trace, found: dict[Step, Any]) -> Any:
+    """Entries at places that are data: the rows of the identity are one-hot. None where an index cannot be said."""
     key = step.settings["key"]
     if isinstance(key, Step) and unicode(x) == "I":
         return Symbol(f"onehot({unicode(found[key])})", shape=step.shape)
-    parts = key if isinstance(key, tuple) else (key,)
-    places = [unicode(found[part]) if isinstance(part, Step) else "i" for part in parts]
-    return Symbol(f"{unicode(x)}[{', '.join(places)}]", shape=step.shape)
+    places = [place_in_words(part, trace, found) for part in (key if isinstance(key, tuple) else (key,))]
+    return Symbol(f"{unicode(x)}[{', '.join(places)}]", shape=step.shape) if all(places) else None
+
+
+def place_in_words(part: Any, trace: Trace, found: dict[Step, Any]) -> str:
+    """One part of an index: data by its name, all places in their order as i; nothing where it has no short word."""
+    if isinstance(part, Step) and part.kind is not Kind.FROZEN:
+        return unicode(found[part])
+    numbers = trace.numbers[part] if isinstance(part, Step) else part
+    if not isinstance(numbers, np.ndarray | np.integer):
+        return subscript(numbers)
+    if np.array_equal(np.ravel(numbers), np.arange(np.size(numbers))) and np.size(numbers) > 1:
+        return "i"
+    return str(np.ravel(numbers)[0]) if np.size(numbers) == 1 else ""

@@ -36,8 +36,9 @@ class Recording:
     `steps` are all nodes in the order in which they came about. `held` are the arrays and Tensors from outside, which
     an argument did not give, by identity; `made` are Tensors without a gradient that are made of these. `outside` is
     the frame that began it: names are looked for inside. `refused` are truth values that make the numbers unfit, for
-    whoever looks at them whenever the program runs; None where nobody does. Where nobody asks for names, to look for
-    none takes half the time.
+    whoever looks at them whenever the program runs; None where nobody does. `unmoved` are gradients that are plain
+    zeros, as nothing leads there, by identity, each with what it is the gradient of. Where nobody asks for names, to
+    look for none takes half the time.
     """
 
     def __init__(self, named: bool = True) -> None:
@@ -46,6 +47,7 @@ class Recording:
         self.refused: list[Traced] | None = None
         self.held: dict[int, tuple[Any, Traced]] = {}
         self.made: dict[int, tuple[Node, Operation, Any, Any]] = {}
+        self.unmoved: dict[int, tuple[Any, Traced]] = {}
         self.outside: FrameType = sys._getframe(1)
 
     def __enter__(self) -> Recording:
@@ -69,6 +71,12 @@ class Recording:
         switches.follow = self.followed
         count_unusual(-1)
         del self.outside
+
+    def target_of(self, x: Any) -> Traced | None:
+        """What a result is the gradient of, where it knows."""
+        if isinstance(x, Traced):
+            return x.of[0] if x.step is not x and x.of else None
+        return self.unmoved[id(x)][1] if id(x) in self.unmoved else None
 
     def follow(self, out: Node, operation: Operation, inputs: Any, settings: Any) -> None:
         """Remember how a Tensor came about that the program may read."""
@@ -347,6 +355,12 @@ def seed(number: Any) -> Traced:
     out.backward = True
     active.recordings[-1].steps.append(out)
     return out
+
+
+def note_unmoved(x: Any, g: Any) -> None:
+    """Remember of a gradient of plain zeros what it is the gradient of."""
+    if isinstance(x, Traced) and not isinstance(g, Traced):
+        active.recordings[-1].unmoved[id(g)] = g, x.step
 
 
 def is_tracing() -> bool:

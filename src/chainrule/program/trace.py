@@ -40,7 +40,8 @@ class Trace(NamedTuple):
     `held` are the arrays and Tensors from outside by their leaf, `names` what the user calls steps, `numbers` those of
     the example, `gradient_of` the step whose gradient a step is, and `backward` the steps of backward passes. `outputs`
     are steps, and constants as they are, in the structure `structure`; `gradients` has for each of them the argument
-    whose gradient it is, or None. `losses` are the steps that a transform differentiated.
+    whose gradient it is, or None. `losses` are the steps that a transform differentiated. `already` has for derivatives
+    of a derivative the steps by which that had been differentiated before.
     """
 
     program: Program
@@ -54,6 +55,7 @@ class Trace(NamedTuple):
     structure: Any
     gradients: tuple[Step | None, ...]
     losses: frozenset[Step]
+    already: dict[Step, tuple[Step, ...]]
 
     def made_anew(self, made: Mapping[Step, Step], order: Sequence[Step], numbers: dict[Step, Any]) -> Trace:
         """The same function by other steps, in that order: each step of the program has one of them in its place.
@@ -69,7 +71,13 @@ class Trace(NamedTuple):
             outputs=tuple([made[x] if isinstance(x, Step) else x for x in self.outputs]),
             gradients=tuple([None if of is None else made.get(of) for of in self.gradients]),
             losses=frozenset([made.get(x, x) for x in self.losses]),
+            already=made_of(self.already, made),
         )
+
+
+def made_of(already: dict[Step, tuple[Step, ...]], made: Mapping[Step, Step]) -> dict[Step, tuple[Step, ...]]:
+    """Which derivatives are taken of a derivative, where other steps stand in their places."""
+    return {made[x]: tuple([made.get(y, y) for y in before]) for x, before in already.items() if x in made}
 
 
 def trace(f: Callable[..., Any], *args: Any, **settings: Any) -> Trace:
@@ -231,14 +239,34 @@ def as_trace(
         frozenset([now for node, now in every if node.backward]),
         tuple(results),
         structure,
-        tuple([step.get(without_aliases(x.of[0])) if is_gradient(x) else None for x in outputs]),
+        tuple([None if of is None else step.get(without_aliases(of)) for of in map(recording.target_of, outputs)]),
         frozenset([step[x] for node in recording.steps if node.op is None and node.backward for x in node.of[:1]]),
+        {step[x]: tuple([step[y] for y in before]) for x, before in of_derivatives(recording).items()},
     )
 
 
-def is_gradient(x: Any) -> bool:
-    """Whether a result knows whose gradient it is."""
-    return isinstance(x, Traced) and x.step is not x and bool(x.of)
+def of_derivatives(recording: Recording) -> dict[Traced, tuple[Traced, ...]]:
+    """For each derivative of a derivative by what that had been differentiated before, the first first.
+
+    A derivative is taken of what the last seed stands at that it depends on: backward passes that a later one goes
+    through are older.
+    """
+    before: list[tuple[Traced, ...]] = []
+    last: dict[Traced, int] = {}
+    found: dict[Traced, tuple[Traced, ...]] = {}
+    for node in recording.steps:
+        if not node.backward:
+            continue
+        loss = node.of[0] if node.op is None and node.of else None
+        if loss is not None:
+            last[node] = len(before)
+            of = without_aliases(loss.of[0]) if loss.of and loss.backward and not loss.shape else None
+            before.append(() if of is None else (*found.get(loss, ()), of))
+            continue
+        last[node] = max([last.get(x.step, -1) for x in node.inputs if isinstance(x, Traced)], default=-1)
+        if node.of and last[node] >= 0 and before[last[node]]:
+            found[node] = before[last[node]]
+    return found
 
 
 def without_aliases(x: Traced) -> Traced:
