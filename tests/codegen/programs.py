@@ -85,6 +85,10 @@ def both_alike(x, y):
 PROGRAMS: dict[str, Any] = {
     "classifier": (step_of_classifier, (*WEIGHTS, *BATCH)),
     "perceptron": (cr.value_and_grad(perceptron), (PARAMS, BATCH[0], TARGETS)),
+    "a multiple that is read twice": (
+        cr.value_and_grad(lambda w, b, x: cr.sum(cr.tanh(w * x + b) ** 2), argnums=(0, 1)),
+        (VECTOR, VECTOR[::-1].copy(), 2 * VECTOR),
+    ),
     "a step of descent": (descended, (PARAMS, BATCH[0], TARGETS, 0.1)),
     "one entry on a line of its own": (one_entry, (VECTOR, VECTOR)),
     "the sum of nothing": (of_nothing, (VECTOR, VECTOR)),

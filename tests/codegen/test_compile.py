@@ -142,12 +142,12 @@ def checked(law):
     return both
 
 
-def use_of(every):
+def use_of(every, last):
     """How often each law did something, over all programs here; every use is compared."""
     fired = Counter()
     for f, args in PROGRAMS.values():
         whole = trace(f, *args)
-        shorter, found = simplified.simplified(whole, every)
+        shorter, found = simplified.simplified(whole, every, last)
         fired += found
         now = run(shorter.program, {leaf: shorter.numbers[leaf] for leaf in shorter.program.leaves})
         for x, y in zip(whole.outputs, shorter.outputs, strict=True):
@@ -179,11 +179,11 @@ def test_no_law_carries_whole_numbers_past_where_they_run_over(target):
 
 
 def test_every_law_is_used_and_right():
-    fired = use_of([(name, checked(law)) for name, law in laws.LAWS])
-    assert {name for name, _ in laws.LAWS} <= fired.keys()
+    fired = use_of(*[[(name, checked(law)) for name, law in those] for those in (laws.LAWS, laws.LAST)])
+    assert {name for name, _ in [*laws.LAWS, *laws.LAST]} <= fired.keys()
 
 
-@pytest.mark.parametrize("broken", [name for name, _ in laws.LAWS])
+@pytest.mark.parametrize("broken", [name for name, _ in [*laws.LAWS, *laws.LAST]])
 def test_a_broken_law_is_noticed(broken):
     def off(law):
         @wraps(law)
@@ -197,9 +197,11 @@ def test_a_broken_law_is_noticed(broken):
 
         return slightly
 
-    every = [(name, off(law) if name == broken else law) for name, law in laws.LAWS]
+    every, last = [
+        [(name, off(law) if name == broken else law) for name, law in those] for those in (laws.LAWS, laws.LAST)
+    ]
     with pytest.raises(AssertionError):
-        use_of(every)
+        use_of(every, last)
 
 
 def test_source_reads_as_written_by_hand():

@@ -83,7 +83,7 @@ def repeated(value: Any, x: Any, *, shape: Any) -> Any:
 
 SPELLED: dict[str, Callable[..., Any]] = {
     "broadcast_to": repeated,
-    "identity": lambda value, x: x,
+    "identity": lambda value, x: x if isinstance(x, Source) else Source(written(x), value),
     "index": picked,
     "largest": reduction("max"),
     "mean": mean,

@@ -17,7 +17,7 @@ import numpy as np
 
 from chainrule.codegen.copied import made_again
 from chainrule.codegen.identifiers import function_name
-from chainrule.codegen.laws import LAWS
+from chainrule.codegen.laws import LAST, LAWS
 from chainrule.codegen.scanned import scan
 from chainrule.codegen.simplified import reached, simplified, with_numbers
 from chainrule.codegen.version import RUNS, Version, default_target, plain
@@ -184,7 +184,7 @@ class Compiled:
         given = None if settings else flatten(args)[1]
         with without_collector():
             refuse_if_different(self.name, whole, again)
-            shorter, fired = simplified(whole, LAWS)
+            shorter, fired = simplified(whole, LAWS, LAST)
             return Version(shorter, whole, fired, made_for, identifier(self.name), self.target, given)
 
     def needs_version(self) -> Version:

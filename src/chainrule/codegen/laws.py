@@ -23,6 +23,9 @@ Law = Callable[[Builder, Step], Any]
 LAWS: list[tuple[str, Law]] = []
 """Every law with its name, in the order in which they are tried."""
 
+LAST: list[tuple[str, Law]] = []
+"""Those that are tried once, when no other fits any more."""
+
 SIGNS_PASS = frozenset(
     {"broadcast_to", "expand_dims", "flip", "index", "mean", "reshape", "roll", "scatter", "squeeze", "sum", "sum_to",
      "swap", "transpose"}
@@ -36,15 +39,17 @@ MOST_CLASSES = 4096
 """One-hot rows of more entries are not taken from an identity matrix."""
 
 
-def law(name: str, *operations: str, pointwise: bool = False, around: bool = False) -> Callable[[Law], Law]:
+def law(
+    name: str, *operations: str, pointwise: bool = False, around: bool = False, last: bool = False
+) -> Callable[[Law], Law]:
     """Declare a law under the name that `explain` gives it, for steps of these operations, or of all pointwise ones.
 
     Where neither is said it is for every step. One that looks `around` asks what else was met in a pass, and is tried
-    again in the next.
+    again in the next. The `last` ones are tried when no other fits any more.
     """
 
     def declared(function: Law) -> Law:
-        LAWS.append((name, function))
+        (LAST if last else LAWS).append((name, function))
         if operations or pointwise:
             function.scope = frozenset(operations), pointwise  # type: ignore[attr-defined]  (where the builder looks)
         function.around = around  # type: ignore[attr-defined]
@@ -573,3 +578,17 @@ def number_out_of_sum(b: Builder, step: Step) -> Any:
     """The sum of all multiples is the multiple of the sum."""
     split = None if step.shape else factor_of(b, step.inputs[0], step)
     return None if split is None else scaled(b, split[0], b.step("sum", split[1], **step.settings), step)
+
+
+@law("a multiple once", "mul", "div", last=True)
+def multiple_once(b: Builder, step: Step) -> Any:
+    """2(g·x) is (2g)·x where 2g is there in any case, and nobody else reads g·x."""
+    number, product = step.inputs if is_only(step, "mul") else step.inputs[::-1]
+    if b.number(number) is None or not is_only(product, "mul") or b.readers[product] > 1:
+        return None
+    for i, factor in enumerate(product.inputs):
+        if isinstance(factor, Step) and factor.dtype == step.dtype:
+            multiple = b.plain_known(step.op, (number, factor) if is_only(step, "mul") else (factor, number))
+            if multiple is not None and b.readers[multiple]:
+                return b.step("mul", *[multiple if k == i else x for k, x in enumerate(product.inputs)])
+    return None

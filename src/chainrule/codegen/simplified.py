@@ -48,6 +48,14 @@ class Builder:
         self.settled: set[Step] = set()
         """Steps that no law fits, whatever else there is."""
         self.by_operation: dict[str, list[tuple[str, Law]]] = {}
+        self.readers: Counter[Step] = Counter()
+        """How often each step of the program is read, or given back; known when the last laws are tried."""
+
+    def begin_again(self, laws: Sequence[tuple[str, Law]], trace: Trace) -> None:
+        """Go on with other laws, which may ask how often a step of the program as it is now is read."""
+        self.laws, self.settled, self.by_operation, self.fired = laws, set(), {}, Counter()
+        self.readers = Counter([x for step in trace.program.steps for x in step.needs])
+        self.readers.update([x for x in trace.outputs if isinstance(x, Step)])
 
     def step(self, op: Operation | str, *inputs: Any, **settings: Any) -> Step:
         """A step of an operation on steps and plain numbers, or what the laws have in its place."""
@@ -57,7 +65,7 @@ class Builder:
 
     def plain(self, op: Operation, inputs: Sequence[Any], settings: dict[str, Any], number: Any = None) -> Step:
         """A step as it is, and one for all that are equal; its `number` in the example, where that is known."""
-        key = (op, tuple([identity(x) for x in inputs]), frozen(replaced(settings, lambda x: ("step", id(x)))))
+        key = key_of(op, inputs, settings)
         found = self.known.get(key)
         if found is None:
             number = self.computed(op, inputs, settings) if number is None else number
@@ -68,6 +76,10 @@ class Builder:
             self.known[key] = found
         self.met.setdefault(found)
         return found
+
+    def plain_known(self, op: Operation, inputs: Sequence[Any]) -> Step | None:
+        """The step of an operation without settings that is there already."""
+        return self.known.get(key_of(op, inputs, op.defaults))
 
     def computed(self, op: Operation, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
         """What an operation gives for the example."""
@@ -132,13 +144,23 @@ def is_constant(x: Any) -> bool:
     return isinstance(x, Step) and x.kind is Kind.FROZEN
 
 
+def key_of(op: Operation, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
+    """What equal steps have in common."""
+    return op, tuple([identity(x) for x in inputs]), frozen(replaced(settings, lambda x: ("step", id(x))))
+
+
 def identity(x: Any) -> Any:
     """What tells one input from another."""
     return ("step", id(x)) if isinstance(x, Step) else (type(x).__name__, repr(x))
 
 
-def simplified(trace: Trace, laws: Sequence[tuple[str, Law]]) -> tuple[Trace, Counter[str]]:
-    """The same function by fewer and cheaper steps, and how often each law did something; O(steps) a pass."""
+def simplified(
+    trace: Trace, laws: Sequence[tuple[str, Law]], last: Sequence[tuple[str, Law]] = ()
+) -> tuple[Trace, Counter[str]]:
+    """The same function by fewer and cheaper steps, and how often each law did something; O(steps) a pass.
+
+    The `last` laws are tried once, when no other one fits any more: they may turn back what these did.
+    """
     fired: Counter[str] = Counter()
     builder = Builder(laws, {})
     for _ in range(MOST_PASSES):
@@ -147,6 +169,10 @@ def simplified(trace: Trace, laws: Sequence[tuple[str, Law]]) -> tuple[Trace, Co
         fired += found
         if not found:
             break
+    if last:
+        builder.begin_again(last, trace)
+        trace = one_pass(trace, builder)
+        fired += builder.fired
     return trace, fired
 
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.codegen.compiled import operations, refuse_if_different
-from chainrule.codegen.laws import LAWS
+from chainrule.codegen.laws import LAST, LAWS
 from chainrule.codegen.scanned import ADVANCES, STAYS
 from chainrule.codegen.simplified import simplified
 from chainrule.codegen.version import RUNS, Version, default_target, plain
@@ -252,7 +252,7 @@ class TrainingStep:
             if again is not None:
                 refuse_if_different(self.name, example.trace, again)
             with without_collector():
-                shorter, fired = simplified(example.trace, LAWS)
+                shorter, fired = simplified(example.trace, LAWS, LAST)
                 version = Version(shorter, example.trace, fired, described(data, places), "step", self.target)
             step_cache.keep(key, version, example, state.without)
         alone = rows is None and data[2] is None
