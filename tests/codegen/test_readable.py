@@ -131,7 +131,7 @@ def updated(w, count):
         (
             cr.grad(lambda a, b: cr.sum(b * b), argnums=(0, 1)),
             (np.ones(300), np.ones(2)),
-            "da = np.full((300,), 0.0)  # ∂L/∂a = 0",
+            "da = np.full((300,), 0.0)  # ∂L/∂a = 𝟎",
             "0.0, 0.0",
         ),
         (cr.hessian(lambda w: cr.mean(cr.tanh(w * w) ** 2)), (np.ones(3),), "np.stack", r"power\(|\*\* ?0"),

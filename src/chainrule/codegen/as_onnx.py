@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.codegen.primitive import adds, gathers, lowered, word_of
+from chainrule.codegen.primitive import AT_DATA, adds, gathers, lowered, word_of
 from chainrule.codegen.statements import statements_of
 from chainrule.core.operation import Pointwise
 from chainrule.errors import ChainruleError, MissingExtra
@@ -27,7 +27,7 @@ NODES = {
 
 WITH_SETTINGS = {
     "broadcast_to", "concatenate", "conv2d", "expand_dims", "fmod", "largest", "log_softmax", "max_pool2d", "reshape",
-    "smallest", "softmax", "squeeze", "sum", "swap", "transpose",
+    "smallest", "softmax", "squeeze", "sum", "swap", "transpose", *AT_DATA,
 }  # fmt: skip
 """Operations whose node says their settings in another way."""
 
@@ -150,6 +150,12 @@ class Graph:
             attributes = {**sliding(settings), "kernel_shape": pair(settings["kernel_size"])}
         elif word == "fmod":
             node, attributes["fmod"] = "Mod", 1
+        elif word == "index at data":
+            node, inputs = "GatherND", [inputs[0], self.places(step.settings["key"])]
+        elif word == "scatter at data":
+            node, inputs = "ScatterND", [self.name(np.zeros(step.shape), step.dtype), self.places(step.settings["key"])]
+            inputs.append(self.typed(step.inputs[0], step.dtype))
+            attributes["reduction"] = "add"
         elif word == "concatenate":
             node, attributes["axis"] = "Concat", settings["axis"]
         else:
@@ -181,6 +187,16 @@ class Graph:
         self.nodes.append(self.onnx.helper.make_node(kind, inputs, [out], **attributes))
         return out
 
+    def places(self, key: Any) -> str:
+        """Places along the first axes, side by side; what runs the graph checks them."""
+        parts = key if isinstance(key, tuple) else (key,)
+        shape = np.broadcast_shapes(*[part.shape if isinstance(part, Step) else np.shape(part) for part in parts])
+        columns: list[str] = []
+        for part in parts:
+            column = self.node("Expand", [self.typed(part, np.dtype(np.int64)), self.whole(shape)])
+            columns.append(self.node("Reshape", [column, self.whole((*shape, 1))]))
+        return self.node("Concat", columns, axis=-1)
+
     def flat(self, name: str) -> str:
         """An array as one row."""
         return self.node("Reshape", [name, self.whole([-1])])
@@ -210,11 +226,13 @@ class Graph:
 
     def result(self, x: Any, rows: bool) -> Any:
         """A result, under a name of its own."""
-        if not isinstance(x, Step) or x.op is None:
-            raise ChainruleError("a result that is an argument, or a number, cannot be written in ONNX: leave it out")
-        if x in self.given_back:
+        if not isinstance(x, Step):
+            kind = np.asarray(x).dtype
+            leaf = Step(Kind.FROZEN, np.shape(x), kind)
+            self.names[leaf], x = self.name(x, kind), leaf
+        if x.op is None or x in self.given_back:
             again = Step(x.kind, x.shape, x.dtype)
-            self.names[again] = self.node("Identity", [self.names[x]])
+            self.names[again] = self.node("Identity", [self.name(x, None)])
             x = again
         self.given_back.add(x)
         return self.declared(x, rows)

@@ -15,7 +15,7 @@ import numpy as np
 
 from chainrule.codegen.identifiers import Names, function_name
 from chainrule.codegen.languages import PRODUCT, Language, Text, infix
-from chainrule.codegen.primitive import adds, gathers, lowered, word_of
+from chainrule.codegen.primitive import AT_DATA, adds, gathers, lowered, word_of
 from chainrule.codegen.statements import Statements, statements_of
 from chainrule.core.operation import Pointwise
 from chainrule.errors import ChainruleError
@@ -26,7 +26,7 @@ from chainrule.rules.linear import kept
 LETTERS = "ijklmnopqrstuvwxyz"
 """The letters that loops run, one inside the other."""
 
-WHOLE = frozenset({"concatenate", "index", "largest", "matmul", "scatter", "smallest", "stack"})
+WHOLE = frozenset({"concatenate", "index", "largest", "matmul", "scatter", "smallest", "stack", *AT_DATA})
 """Operations that are loops of their own in every language, apart from sums."""
 
 CAN_GO_ROUND = frozenset({"abs", "add", "matmul", "mul", "neg", "pow", "scatter", "sub"})
@@ -353,11 +353,6 @@ class Loops:
     def place_in(self, table: Step, rows: Step, key: Any, inner: str) -> tuple[list[str], str]:
         """Lines that find and check the places along each axis, and the place in memory."""
         parts = list(key) if isinstance(key, tuple) else [key]
-        if any([isinstance(part, slice | type(None) | type(Ellipsis) | bool) for part in parts]):
-            raise ChainruleError(
-                f"an index of both slices and places that are data cannot be written in {self.language.name}: "
-                "pick with one after the other"
-            )
         shape = np.broadcast_shapes(*[part.shape if isinstance(part, Step) else np.shape(part) for part in parts])
         rest = table.shape[len(parts) :]
         checks: list[str] = []

@@ -7,8 +7,8 @@ its rule.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -94,6 +94,62 @@ def add_along_axis(x: Any, indices: Any, shape: tuple[int, ...], axis: int) -> A
     return book["scatter"](x, key=places_along(shape, indices, axis), shape=shape)
 
 
+class Turned(NamedTuple):
+    """An index of slices and places: the slices alone, and how the axes turn so that those with places come first."""
+
+    slices: tuple[Any, ...]
+    order: tuple[int, ...]
+    places: tuple[Any, ...]
+    back: tuple[int, ...]
+    """How the axes of what is picked turn into NumPy's order."""
+
+
+def turned(shape: tuple[int, ...], key: Any) -> Turned:
+    """An index of both slices and places: places side by side stay where they stand, and else come first (NumPy)."""
+    parts = list(key) if isinstance(key, tuple) else [key]
+    used = len([part for part in parts if part is not None and part is not Ellipsis])
+    every = next((k for k, part in enumerate(parts) if part is Ellipsis), len(parts))
+    parts[every : every + 1] = [slice(None)] * (len(shape) - used)
+    slices = tuple([part if part is None or isinstance(part, slice) else slice(None) for part in parts])
+    along = [k for k, part in enumerate(parts) if part is not None and not isinstance(part, slice)]
+    places = tuple([parts[k] for k in along])
+    rest = [k for k in range(len(parts)) if k not in along]
+    picked = len(np.broadcast_shapes(*[np.shape(getattr(part, "number", part)) for part in places]))
+    first = along[0] if along == list(range(along[0], along[-1] + 1)) else 0
+    after = [*range(picked, picked + first), *range(picked), *range(picked + first, picked + len(rest))]
+    return Turned(slices, (*along, *rest), places, tuple(after))
+
+
+def index_among_slices(x: Any, key: Any) -> Any:
+    """The slices first, and then the places."""
+    way = turned(x.shape, key)
+    sliced = book["transpose"](book["index"](x, key=way.slices), axes=way.order)
+    return book["transpose"](book["index"](sliced, key=way.places), axes=way.back)
+
+
+def scatter_among_slices(x: Any, key: Any, shape: tuple[int, ...]) -> Any:
+    """The places first, and then the slices."""
+    way = turned(shape, key)
+    sliced = np.zeros(shape)[way.slices].transpose(way.order).shape
+    put = book["scatter"](book["transpose"](x, axes=back(way.back)), key=way.places, shape=sliced)
+    return book["scatter"](book["transpose"](put, axes=back(way.order)), key=way.slices, shape=shape)
+
+
+def back(order: Sequence[int]) -> tuple[int, ...]:
+    """The order of axes that undoes another."""
+    return tuple([order.index(k) for k in range(len(order))])
+
+
+def searchsorted(a: Any, v: Any, side: str) -> Any:
+    """How many come before, of a list that rises; what is no number is larger than all."""
+    v = book["reshape"](v, shape=(*v.shape, 1))
+    if side == "left":
+        before = book["logical_or"](book["less"](a, v), book["logical_and"](book["isnan"](v), book["equal"](a, a)))
+    else:
+        before = book["logical_or"](book["less_equal"](a, v), book["isnan"](v))
+    return book["sum"](book["where"](before, 1, 0), axis=-1, keepdims=False)
+
+
 def cumsum(x: Any, axis: int | None) -> Any:
     """Running sums: every entry counts in all sums from its own on, which is a product with a triangle of ones."""
     if axis is None:
@@ -102,8 +158,7 @@ def cumsum(x: Any, axis: int | None) -> Any:
     order = (*[k for k in range(ndim) if k != axis % ndim], axis % ndim)
     rows = book["reshape"](book["transpose"](x, axes=order), shape=(x.size // max(n, 1), n))
     sums = book["matmul"](rows, np.triu(np.ones((n, n))))
-    back = tuple([order.index(k) for k in range(ndim)])
-    return book["transpose"](book["reshape"](sums, shape=tuple([x.shape[k] for k in order])), axes=back)
+    return book["transpose"](book["reshape"](sums, shape=tuple([x.shape[k] for k in order])), axes=back(order))
 
 
 def lower_half(x: Any) -> Any:
@@ -427,6 +482,7 @@ OTHERWISE: dict[str, Callable[..., Any]] = {
     "floor_divide": floor_divide,
     "fmod": left_of_whole("fmod"),
     "hypot": hypot,
+    "index among slices": index_among_slices,
     "isfinite": lambda x: book["logical_not"](book["isnan"](book["sub"](x, x))),
     "length": length,
     "log10": lambda x: book["div"](book["log"](x), float(np.log(10))),
@@ -447,6 +503,8 @@ OTHERWISE: dict[str, Callable[..., Any]] = {
     "put_at_largest": put_at_largest,
     "remainder": left_of_whole("remainder"),
     "round": rounded,
+    "scatter among slices": scatter_among_slices,
+    "searchsorted": searchsorted,
     "signbit": signbit,
     "sinc": sinc,
     "softmax": softmax,

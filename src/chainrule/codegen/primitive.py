@@ -19,14 +19,17 @@ from chainrule.core.state import Quiet
 from chainrule.core.traced import Recording, Traced
 from chainrule.errors import ChainruleError, GraphError
 from chainrule.program import Kind, Program, Step, Trace
-from chainrule.program.steps import replaced
+from chainrule.program.steps import replaced, steps_in
 
 ROUNDED = ("float16", "float32")
 """The types to which a cast rounds."""
 
 LEFT_OF_WHOLE = {"fmod": "fmod of whole numbers", "remainder": "remainder of whole numbers"}
 
-EXACTLY = frozenset([*ROUNDED, "float64", *LEFT_OF_WHOLE.values()])
+AT_DATA = frozenset({"index at data", "scatter at data"})
+AMONG_SLICES = frozenset({"index among slices", "scatter among slices"})
+
+EXACTLY = frozenset([*ROUNDED, "float64", *LEFT_OF_WHOLE.values(), *AT_DATA, *AMONG_SLICES])
 """What `word_of` calls operations that a language with NumPy's types says by their own names."""
 
 HasWord = Callable[[str], bool]
@@ -77,7 +80,7 @@ def taken_apart(
     """A step by operations that have words; its parts are added to the order."""
     operation = step.op
     assert operation is not None
-    other = OTHERWISE.get(operation.name)
+    other = OTHERWISE.get(word_of(step)) or OTHERWISE.get(operation.name)
     if has_word(word_of(step)) or (other is None and is_move_or_sum(step)):
         order.append(step)
         return step
@@ -90,13 +93,14 @@ def taken_apart(
             made[node] = Step(Kind.FROZEN, node.shape, node.dtype)
             numbers[made[node]] = node.number
             order.append(made[node])
-        elif node.op is operation and not has_word(node.op.name) and not is_smaller(node, step):
+            continue
+        inputs, settings = [replaced(x, lambda x: made[x.step], Traced) for x in (node.inputs, node.settings)]
+        part = Step(Kind.RESULT, node.shape, node.dtype, op=node.op, inputs=inputs, settings=settings)
+        word = word_of(part)
+        if word == word_of(step) and not has_word(word) and part.size >= step.size:
             raise no_word(operation, target)
-        else:
-            inputs, settings = [replaced(x, lambda x: made[x.step], Traced) for x in (node.inputs, node.settings)]
-            part = Step(Kind.RESULT, node.shape, node.dtype, op=node.op, inputs=inputs, settings=settings)
-            numbers[part] = node.number
-            made[node] = taken_apart(part, has_word, target, numbers, order, depth - 1)
+        numbers[part] = node.number
+        made[node] = taken_apart(part, has_word, target, numbers, order, depth - 1)
     return made[out.step]
 
 
@@ -104,7 +108,8 @@ def word_of(step: Step) -> str:
     """The name of a step's operation, or what it is more exactly.
 
     What is picked from where it is largest itself is the largest. A cast to floating point is called by its type. What
-    is left of whole numbers is a word of its own, since in floating point it is nan where they are divided by 0.
+    is left of whole numbers is a word of its own, since in floating point it is nan where they are divided by 0; and so is
+    an index with places that are data, alone or beside slices.
     """
     assert step.op is not None
     name = step.op.name
@@ -112,12 +117,16 @@ def word_of(step: Step) -> str:
         return "max_pool2d"
     if name == "astype" and step.dtype.name in (*ROUNDED, "float64"):
         return step.dtype.name
+    if name in ("index", "scatter") and steps_in(step.settings):
+        key = step.settings["key"]
+        parts = key if isinstance(key, tuple) else (key,)
+        return f"{name} {'at data' if all(map(is_place, parts)) else 'among slices'}"
     return LEFT_OF_WHOLE.get(name, name) if step.dtype.kind in "iu" else name
 
 
-def is_smaller(node: Traced, step: Step) -> bool:
-    """Whether a part of the same operation has less to do."""
-    return node.size < step.size
+def is_place(part: Any) -> bool:
+    """Whether a part of an index is one place or several, and no slice."""
+    return not isinstance(part, slice | type(None) | type(Ellipsis) | bool)
 
 
 def traced_forward(

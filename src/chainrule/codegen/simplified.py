@@ -7,7 +7,7 @@ rewriter of their own, which works in real numbers and orders sums and products 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -251,13 +251,13 @@ def with_all_after(backward: set[Step], program: Program) -> frozenset[Step]:
     return frozenset(backward)
 
 
-def with_numbers(trace: Trace) -> Trace:
-    """The same function with the arrays from outside, as they are now, for numbers of its own."""
+def with_numbers(trace: Trace, these: Collection[Step] | None = None) -> Trace:
+    """The same function with the arrays from outside, or `these` of them, as they are now for numbers of its own."""
     made: dict[Step, Step] = {}
-    numbers = dict(trace.numbers)
+    numbers, held = dict(trace.numbers), dict(trace.held)
     for step in trace.program.steps:
-        if step in trace.held:
-            source = trace.held[step]
+        if step in trace.held and (these is None or step in these):
+            source = held.pop(step)
             made[step] = Step(Kind.FROZEN, step.shape, step.dtype)
             numbers[made[step]] = np.array(getattr(source, "data", source) if hasattr(source, "edges") else source)
         elif step.op is None:
@@ -266,7 +266,7 @@ def with_numbers(trace: Trace) -> Trace:
             inputs, settings = step.given(made.__getitem__)
             made[step] = Step(Kind.RESULT, step.shape, step.dtype, op=step.op, inputs=inputs, settings=settings)
             numbers[made[step]] = numbers[step]
-    return trace.made_anew(made, list(made.values()), numbers)._replace(held={})
+    return trace.made_anew(made, list(made.values()), numbers)._replace(held=held)
 
 
 def reached(outputs: Sequence[Step]) -> dict[Step, None]:

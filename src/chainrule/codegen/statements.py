@@ -16,12 +16,12 @@ import numpy as np
 from chainrule.codegen.identifiers import Names, told_apart
 from chainrule.codegen.simplified import reached
 from chainrule.codegen.source import subscript
-from chainrule.core.operation import book
+from chainrule.core.operation import Pointwise, book
 from chainrule.core.tree import unflatten
 from chainrule.errors import ChainruleError
 from chainrule.maths import Derivative, Symbol, unicode
 from chainrule.maths.names import symbols_for
-from chainrule.maths.tree import applied, equation
+from chainrule.maths.tree import Applied, applied, equation
 from chainrule.program import Kind, Program, Step, Trace
 from chainrule.program.steps import replaced, steps_in
 from chainrule.program.trace import paths as names_of_leaves
@@ -252,7 +252,7 @@ def formulas(
         only = lines[trace.gradient_of.get(step)] == 1
         symbol = letter(step, trace, names, symbols, loss if only else None)
         try:
-            tree = tree_of_step(step, trace, found, symbol is not None)
+            tree = tree_of_step(step, trace, found)
         except (ChainruleError, ValueError, TypeError, IndexError, KeyError, AttributeError):
             tree = None
         found[step] = symbol if symbol is not None else tree
@@ -273,8 +273,8 @@ def letter(step: Step, trace: Trace, names: dict[Step, str], symbols: dict[str, 
     return symbols.get(names[step], Symbol(names[step], shape=step.shape))
 
 
-def tree_of_step(step: Step, trace: Trace, found: dict[Step, Any], named: bool) -> Any:
-    """A step as a formula of what its line is made of; what is repeated inside a line is repeated by what reads it."""
+def tree_of_step(step: Step, trace: Trace, found: dict[Step, Any]) -> Any:
+    """A step as a formula of what its line is made of; pointwise operations repeat their inputs by themselves."""
     if step.op is None:
         if step.kind is Kind.FROZEN and step in trace.numbers:
             number = trace.numbers[step]
@@ -285,8 +285,8 @@ def tree_of_step(step: Step, trace: Trace, found: dict[Step, Any], named: bool) 
     inputs = replaced(list(step.inputs), found.__getitem__)
     if any([x is None for x in inputs]):
         return None
-    if step.op.name == "broadcast_to" and not named:
-        return inputs[0]
+    if isinstance(step.op, Pointwise):
+        inputs = [x.inputs[0] if isinstance(x, Applied) and x.name == "broadcast_to" else x for x in inputs]
     if step.op.name == "index" and steps_in(step.settings):
         return looked_up(step, inputs[0], trace, found)
     return applied(step.op, *inputs, **replaced(step.settings, found.__getitem__))
@@ -298,7 +298,8 @@ def looked_up(step: Step, x: Any, trace: Trace, found: dict[Step, Any]) -> Any:
     if isinstance(key, Step) and unicode(x) == "I":
         return Symbol(f"onehot({unicode(found[key])})", shape=step.shape)
     places = [place_in_words(part, trace, found) for part in (key if isinstance(key, tuple) else (key,))]
-    return Symbol(f"{unicode(x)}[{', '.join(places)}]", shape=step.shape) if all(places) else None
+    text = unicode(x) if isinstance(x, Symbol) else f"({unicode(x)})"
+    return Symbol(f"{text}[{', '.join(places)}]", shape=step.shape) if all(places) else None
 
 
 def place_in_words(part: Any, trace: Trace, found: dict[Step, Any]) -> str:

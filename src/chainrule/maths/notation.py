@@ -423,7 +423,8 @@ def outer(tree: Applied, x: Tree, y: Tree) -> Looks | None:
 
 
 def broadcast(tree: Applied, x: Tree) -> Looks:
-    return repeated(x, tree.shape)
+    form = repeated(x, tree.shape)
+    return looks.ZEROS if tree.shape and form == looks.digits("0") else form
 
 
 def norm(tree: Applied, x: Tree) -> Looks | None:
