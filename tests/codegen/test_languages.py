@@ -91,6 +91,27 @@ HOSTILE = {
         ),
         (np.array([3.0, 1.0, np.nan, 1.0, -0.0, np.nan]), np.array([[3, -1, 3], [2, 2, 0]])),
     ),
+    "slices beside places that are data": (
+        cr.value_and_grad(
+            lambda x, i, j: sum(
+                cr.sum(picked**2)
+                for picked in (x[:, i], x[..., i], x[i, :, j], x[::-1, i, j], x[None, i, 1:], x[0, :, i], x[j, None, i])
+            )
+        ),
+        (deep(size=(3, 3, 3)), np.array([0, 2, -1]), np.array([[1, 0, -3]])),
+    ),
+    "places in a rising list": (
+        lambda a, n, v: (
+            *[cr.searchsorted(a, v, side=side) for side in ("left", "right")],
+            cr.searchsorted(n, n + 1),
+            cr.searchsorted(a[:0], v),
+        ),
+        (np.array([-1.0, 0, 0, 2, np.inf, np.nan]), np.array([1, 1, 3]), np.array([[-2.0, 0, np.nan], [np.inf, 5, 0]])),
+    ),
+    "a product of nothing": (
+        cr.value_and_grad(lambda w, x: cr.sum(x @ w)),
+        (deep(size=(4, 2)), np.zeros((0, 4))),
+    ),
     "what is only in a comment": (lambda e, x: cr.sum(e) + x, (np.zeros(0), VECTOR)),
 }
 

@@ -131,6 +131,24 @@ def test_rounding_to_decimals(decimals, tmp_path):
     check(lambda x: cr.round(x, decimals=decimals), np.array([[-15.0, -2.5, 0.125, 0.5, 1.235, 25.0]]), folder=tmp_path)
 
 
+def among(x: Any, i: Any) -> Any:
+    return (x[:, i] ** 2).sum() + cr.tanh(x[i]).sum() + x[i, 1:, i].sum() + cr.cross_entropy(x[0], target=i[:3]).sum()
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.int32])
+def test_places_that_are_data(kind, tmp_path):
+    """Entries are picked by nodes that check the places, and gradients are added up there."""
+    check(cr.value_and_grad(among), images(shape=(3, 3, 3)), np.array([0, 2, 1, 0], kind), folder=tmp_path)
+
+
+def test_arguments_and_numbers_are_given_back(tmp_path):
+    check(lambda x, n: (x, n, x * 2, x, 3.0, np.eye(2)), np.ones((2, 3)), np.array([1, 2]), folder=tmp_path)
+    model = check(
+        cr.grad(lambda a, b, c: a.sum(), argnums=(0, 1, 2)), *[np.ones(2)] * 2, np.array(1.5), folder=tmp_path
+    )
+    assert [one.name for one in model.graph.output] == ["da", "db", "dc"]
+
+
 def conv_net(dtype: Any) -> Any:
     nn = cr.nn
     return nn.Sequential(

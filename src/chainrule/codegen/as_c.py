@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,8 @@ LOOKS = Looks(
 )
 PLACE_OF = "static int place_of(double k, int n) { return k < -n || k >= n ? -1 : (int)(k < 0 ? k + n : k); }"
 
-SAID = """/* {0}: arrays are flat, row after row; results are written to the pointers after the arguments.
-   work has room for {1} doubles. Gives 0, or 1 where a place in an index is out of range. */"""
+SAID = """{0} takes {2}, and gives {3}. Arrays are flat, row after row; results are written to the pointers after the
+arguments. work has room for {1} doubles. Returns 0, or 1 where a place in an index is out of range."""
 
 
 class CLoops(Loops):
@@ -87,7 +88,7 @@ class CLoops(Loops):
         code = re.sub("//.*", "", inside)
         said_nowhere = [self.names[x] for x in self.lines.arguments if not re.search(rf"\b{self.names[x]}\b", code)]
         unused = "".join([f"  (void){name};\n" for name in [*said_nowhere, *["work"] * (not self.work)]])
-        said = SAID.format(self.name, self.room)
+        said = self.said()
         types = ["#include <stdint.h>"] * any([step.dtype.kind in "iu" for step in self.lines.arguments])
         before = [said, work, "", "#include <math.h>", *types, "", *helpers, *tables, ""]
         source = "\n".join([*before, f"{head} {{", f"{unused}{inside}", "  return 0;", "}", ""])
@@ -95,6 +96,15 @@ class CLoops(Loops):
         above = [f"#ifndef {guard}", f"#define {guard}", "", *types, *[""] * len(types), said, work]
         header = "\n".join([*above, f"{head};", "", "#endif", ""])
         return source, header
+
+    def said(self) -> str:
+        """A comment on how the function is called."""
+        takes = ", ".join([f"{self.names[x]} {x.shape or 'number'}" for x in self.lines.arguments]) or "nothing"
+        shapes = [x.shape if isinstance(x, Step) else np.shape(x) for x, _ in self.results]
+        gives = ", ".join(
+            [f"{name} {shape or 'number'}" for (_, name), shape in zip(self.results, shapes, strict=True)]
+        )
+        return "/* " + "\n   ".join(textwrap.wrap(SAID.format(self.name, self.room, takes, gives), 116)) + " */"
 
     def copied(self, x: Any, name: str) -> list[str]:
         """A result that is written nowhere else."""

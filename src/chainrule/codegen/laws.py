@@ -586,8 +586,10 @@ def multiple_once(b: Builder, step: Step) -> Any:
     number, product = step.inputs if is_only(step, "mul") else step.inputs[::-1]
     if b.number(number) is None or not is_only(product, "mul") or b.readers[product] > 1:
         return None
+    if any([b.number(x) is not None for x in product.inputs]):
+        return None
     for i, factor in enumerate(product.inputs):
-        if isinstance(factor, Step) and factor.dtype == step.dtype:
+        if factor.dtype == step.dtype:
             multiple = b.plain_known(step.op, (number, factor) if is_only(step, "mul") else (factor, number))
             if multiple is not None and b.readers[multiple]:
                 return b.step("mul", *[multiple if k == i else x for k, x in enumerate(product.inputs)])

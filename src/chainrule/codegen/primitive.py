@@ -108,8 +108,8 @@ def word_of(step: Step) -> str:
     """The name of a step's operation, or what it is more exactly.
 
     What is picked from where it is largest itself is the largest. A cast to floating point is called by its type. What
-    is left of whole numbers is a word of its own, since in floating point it is nan where they are divided by 0; and so is
-    an index with places that are data, alone or beside slices.
+    is left of whole numbers is a word of its own, since in floating point it is nan where they are divided by 0. An
+    index whose places are data, alone or beside slices, says so.
     """
     assert step.op is not None
     name = step.op.name

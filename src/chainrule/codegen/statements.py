@@ -80,7 +80,9 @@ def with_gradients_apart(trace: Trace) -> Trace:
     outputs, again, already = list(trace.outputs), list[Step](), dict(trace.already)
 
     def one_more(x: Any, number: Any, op: str = "identity", **settings: Any) -> Step:
-        step = Step(Kind.RESULT, np.shape(number), np.asarray(number).dtype, op=book[op], inputs=(x,), settings=settings)
+        step = Step(
+            Kind.RESULT, np.shape(number), np.asarray(number).dtype, op=book[op], inputs=(x,), settings=settings
+        )
         numbers[step] = number
         again.append(step)
         return step
