@@ -123,6 +123,11 @@ def test_vectors_of_texts_go_through_every_command(typed, tmp_path, monkeypatch)
     assert vectors[1:].any(axis=1).sum() > 70
     said = [float(line.split(",")[1]) for line in typed("predict", "s.safetensors", "s.csv").out.splitlines()[1:]]
     np.testing.assert_allclose(said, cr.load_model("s.safetensors").predict("s.csv"), rtol=1e-4, atol=1e-4)
+    module: dict[str, object] = {}
+    exec(typed("compile", "s.safetensors").out, module)
+    model = cr.load_model("s.safetensors")
+    row = model.read("s.csv").x[2:3]
+    np.testing.assert_allclose(module["network"](row), model.net(row).data, rtol=1e-5)
     found = json.loads(typed("evaluate", "s.safetensors", "s.csv", "--importance", "--json").out)
     assert [row["column"] for row in found["importance"]] == ["street", "size"]
     inputs = json.loads(typed("explain", "s.safetensors", "--example", "s.csv:3", "--inputs", "--json").out)["inputs"]

@@ -48,6 +48,17 @@ def test_embedding_remembers_the_symbols_it_was_given():
     np.testing.assert_array_equal(layer.weight.grad.data, [[1.0], [0.0], [1.0]])
 
 
+@pytest.mark.parametrize("target", ["native", "numpy"])
+def test_a_program_takes_symbols_in_floating_point_and_refuses_what_is_none(target):
+    layer = nn.Embedding(5, 2, padding_idx=1, dtype=float, rng=0)
+    total = cr.compile(lambda x: layer(x).sum(), target=target)
+    symbols = np.array([0.0, 4.0, 1.0])
+    assert total(symbols) == pytest.approx(layer(symbols).sum().data.item(), abs=1e-14)
+    for wrong in (0.5, -1.0, 5.0, np.nan, np.inf, 1e30):
+        with pytest.raises(IndexError):
+            total(np.array([0.0, wrong, 1.0]))
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

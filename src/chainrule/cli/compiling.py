@@ -31,8 +31,8 @@ def compile_(
 ) -> None:
     """Write a formula with its gradient, or a trained network, as a program that runs without chainrule.
 
-    Of a network it takes encoded rows, as the columns of its table give them, and gives the scores or numbers; C and
-    JavaScript take one row at a time.
+    Of a network it takes encoded rows, as the columns of its table give them, and gives the scores or numbers. C and
+    JavaScript take one row at a time, and so does, in every language, a network with vectors for texts.
     """
     from chainrule.codegen.compiled import SUFFIXES, TARGETS
     from chainrule.files import refuse_overwriting
@@ -68,7 +68,7 @@ def of_network(path: Path) -> Compiled:
     model = load_model(path)
     made = cr.compile(model.net)
     made.name = "network"
-    made(np.zeros((1, model.sizes[0]), np.float32))
+    made(np.zeros((1, len(model.columns.names)), np.float32))
     return made
 
 

@@ -584,7 +584,7 @@ def number_out_of_sum(b: Builder, step: Step) -> Any:
 def multiple_once(b: Builder, step: Step) -> Any:
     """2(g·x) is (2g)·x where 2g is there in any case, and nobody else reads g·x."""
     number, product = step.inputs if is_only(step, "mul") else step.inputs[::-1]
-    if b.number(number) is None or not is_only(product, "mul") or b.readers[product] > 1:
+    if step.op is None or b.number(number) is None or not is_only(product, "mul") or b.readers[product] > 1:
         return None
     if any([b.number(x) is not None for x in product.inputs]):
         return None

@@ -19,8 +19,9 @@ from chainrule.rules.algebra import matmul
 from chainrule.rules.attention import all_seen, attended, not_before, self_attention
 from chainrule.rules.composed import softmax
 from chainrule.rules.fused import affine
-from chainrule.rules.linear import expand_dims, index, reshape, transpose
-from chainrule.rules.pointwise import equal, where
+from chainrule.rules.linear import astype, expand_dims, index, reshape, transpose
+from chainrule.rules.logic import logical_or
+from chainrule.rules.pointwise import equal, not_equal, where
 
 Seed = np.random.Generator | int | None
 
@@ -66,14 +67,18 @@ class Embedding(Layer):
         """The vectors of the symbols."""
         symbols = x.data if isinstance(x, Tensor) or takes_over(x) else as_array(x, "Embedding")
         numbers = core(symbols)  # inside vmap those of all examples
-        if numbers.dtype.kind not in "iu":
+        if takes_over(
+            numbers
+        ):  # a program of which every call brings others: what is no symbol is sent behind the last
+            whole = symbols if numbers.dtype.kind in "iu" else astype(symbols, dtype=np.dtype(np.int64))
+            outside = whole < 0 if whole is symbols else logical_or(whole < 0, not_equal(whole, symbols))
+            symbols = where(outside, self.num_embeddings, whole)
+        elif numbers.dtype.kind not in "iu":
             whole = numbers.astype(np.int64)
             if not np.array_equal(whole, numbers):
                 raise DtypeError(f"{self!r} takes whole numbers, and got {numbers.dtype} with {_first(numbers, whole)}")
             symbols, numbers = on_core(symbols, lambda _: whole), whole
-        if takes_over(numbers):  # a program of which every call brings others: what is below 0 is sent behind the last
-            symbols = where(numbers < 0, self.num_embeddings, numbers)
-        else:
+        if not takes_over(numbers):
             outside = (numbers < 0) | (numbers >= self.num_embeddings)
             if outside.any():
                 known = f"symbols 0 to {self.num_embeddings - 1}"
