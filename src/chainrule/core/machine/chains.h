@@ -16,6 +16,7 @@ INLINE double number_in(int64_t word) {
 }
 #endif
 
+#define FAR_BYTES (1 << 20) /* streams that are longer together come from far away: they are fetched ahead */
 #define BLOCK ((ptrdiff_t)(BLOCK_BYTES / sizeof(ENTRY)))
 
 /* A run of entries of any type, some way apart, as entries of a register. */
@@ -212,6 +213,14 @@ static ptrdiff_t OF_TYPE(first_block)(const int64_t *slot, int words, const int6
     return BLOCK;
 }
 
+/* Part k of so many of the lines that streams go through in their next block, on the way into the near caches. */
+static void OF_TYPE(fetch_ahead)(ENTRY *const *stream, int streams, int k, int parts) {
+    const ptrdiff_t lines = BLOCK_BYTES / LINE;
+    for (int i = 0; i < streams; i++)
+        for (ptrdiff_t line = lines * k / parts; line < lines * (k + 1) / parts; line++)
+            __builtin_prefetch((const char *)((uintptr_t)stream[i] + BLOCK_BYTES + (uintptr_t)line * LINE), 0, 2);
+}
+
 static void OF_TYPE(chain)(const int64_t *w, char *const *memory) {
     ptrdiff_t entries = w[3];
     int axes = (int)w[4], slots = (int)w[5], operations = (int)w[6], words = 4 + axes;
@@ -225,8 +234,10 @@ static void OF_TYPE(chain)(const int64_t *w, char *const *memory) {
         at[i] = registers[i];
         step[i] = 1;
     }
+    int streams = 0;
     for (int i = 0; i < slots; i++) {
         const int64_t *s = slot + i * words;
+        streams += s[0] == STREAM;
         char *place = memory[s[1]] + s[2];
         totals[i] = 0;
         step[REGISTERS + i] = s[0] != ONE;
@@ -247,10 +258,18 @@ static void OF_TYPE(chain)(const int64_t *w, char *const *memory) {
             step[u[1]] = 0;
         }
     ptrdiff_t n = OF_TYPE(first_block)(slot, words, first, operations, memory);
+    const int far = (size_t)entries * (size_t)streams * sizeof(ENTRY) > FAR_BYTES;
     for (ptrdiff_t p = 0; p < entries; p += n, n = BLOCK) {
+        ENTRY *stream[MOST_SLOTS];
         n = entries - p < n ? entries - p : n;
         u = first;
+        streams = 0;
+        for (int i = 0; far && i < slots; i++)
+            if (slot[i * words] == STREAM)
+                stream[streams++] = at[REGISTERS + i];
         for (int k = 0; k < operations; k++, u += 5) {
+            if (far)
+                OF_TYPE(fetch_ahead)(stream, streams, k, operations);
             if (u[0] < LOAD) {
                 OPERATE(u[0], n);
                 continue;
