@@ -704,7 +704,7 @@ def test_half_the_sum_of_two_squares_is_no_mean():
 
 
 def test_a_step_that_leads_round_a_bend_is_told_to_first_order():
-    assert "To first order: Raising x by 0.01" in graded("tan(x)", "x=1.5707963267948966").text()
+    assert "To first order, raising x by 0.01" in graded("tan(x)", "x=1.5707963267948966").text()
     assert "To first order" not in graded("x**3", "x=2").text()
     assert "is not defined at x = −8" in graded("x**(1/3)", "x=-8").text()
 

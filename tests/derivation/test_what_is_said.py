@@ -210,3 +210,9 @@ def test_a_small_slope_is_no_invariance(text, values, slope):
 )
 def test_an_invariance_is_one_at_any_size(text, values, wrt):
     assert "0 by invariance" in " ".join(cr.explain(text, wrt, values=values).text().split())
+
+
+@pytest.mark.parametrize("text", ["1/x", "x**-2", "log(x)", "sqrt(x)", "arccos(x)", "atan2(1, x)"])
+def test_what_is_steep_and_bends_has_no_kink(text):
+    for x in np.random.default_rng(0).uniform(size=20) ** 4:
+        assert "kink" not in cr.explain(text, values={"x": float(x)}).text()

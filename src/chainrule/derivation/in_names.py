@@ -22,7 +22,7 @@ from chainrule.errors import GraphError
 from chainrule.maths import Tree, plain
 from chainrule.maths.of_terms import tree_of_term
 from chainrule.program import Step, term_of
-from chainrule.rewrite import simplify
+from chainrule.rewrite import shortest
 
 MOST_PARTS = 100
 """Steps between two names: a formula of more is not read, and takes long to simplify."""
@@ -30,8 +30,6 @@ LONGEST = 60
 """Characters of what stands for a step without a name in a sentence."""
 MOST_ENTRIES = 36
 """Entries of an array without a name that is written out in a formula."""
-WRITTEN = 6
-"""Entries of one that is written out where it may have a letter."""
 
 Node = Any
 
@@ -46,7 +44,7 @@ def in_names(tape: Tape, *, lent: bool = True, numbered: bool = False) -> InName
     if numbered:
         if len(tape.path) > MOST_PARTS:
             return None
-        named |= {x for x in tape.numbered if (np.size(x.data) > WRITTEN if x.op is None else mixes_entries(x.op))}
+        named |= {x for x in tape.numbered if (np.ndim(x.data) > 0 if x.op is None else mixes_entries(x.op))}
         named |= {x for node in tape.path if (x := argument(node)) in tape.numbered}
     # Looked at before anything is lifted: a graph of many steps without names has no formula to show.
     if is_long(tape, named):
@@ -168,7 +166,7 @@ class InNames:
     def gradient(self, node: Node) -> Tree | None:
         """The gradient in a node, in those of the steps that use it; None where it has no formula."""
         total = self.totals.get(node)
-        return None if total is None else self.tree(simplify(total) if isinstance(total, Term) else total)
+        return None if total is None else self.tree(shortest(total).term)
 
     @cached_property
     def totals(self) -> dict[Node, Any]:

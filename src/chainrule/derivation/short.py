@@ -407,8 +407,7 @@ def meaning(tape: Tape, named: InNames | None, request: Request) -> list[Block]:
         if not np.ndim(gradient) and is_left_over(tape, request.wrt, request.entry or ()):
             left = said(": ", numeral(slope, 3), " is what rounding left.")
             return [Paragraph(said("To first order ", output, " does not move with ", name, " here", left))]
-        step = of_a_step(output, name, slope, request.nudge)
-        return [Paragraph(said("To first order: ", step) if bends(tape, request, slope) else step)]
+        return [Paragraph(of_a_step(output, name, slope, request.nudge, is_bent=bends(tape, request, slope)))]
     return [Paragraph(direction(output, gradient, request))]
 
 
@@ -458,11 +457,12 @@ def steep(tape: Tape, named: InNames | None) -> Words:
     return ""
 
 
-def of_a_step(output: Tree, name: Tree, gradient: float, nudge: float) -> Words:
+def of_a_step(output: Tree, name: Tree, gradient: float, nudge: float, *, is_bent: bool) -> Words:
     if gradient == 0:
         return said("To first order ", output, " does not move with ", name, " here.")
     verb = "raises" if gradient * nudge > 0 else "lowers"
-    step = ("Raising ", name, f" by {nudge:g}") if nudge > 0 else ("Lowering ", name, f" by {-nudge:g}")
+    raising = "raising " if nudge > 0 else "lowering "
+    step = (f"To first order, {raising}" if is_bent else raising.capitalize(), name, f" by {abs(nudge):g}")
     return said(*step, f" {verb} ", output, " by about ", numeral(abs(gradient * nudge), 3), ".")
 
 

@@ -102,7 +102,8 @@ def needed(x: Looks, i: int) -> Binds:
         case "rel":
             return Binds.SUM
         case "sum":
-            return Binds.PREFIX if i == 0 and x.word[0] > 0 else Binds.PRODUCT
+            # A sum sign takes in factors alone, so it ends before the next plus.
+            return Binds.PREFIX if (i == 0 and x.word[0] > 0) or ends_in_sum(part) else Binds.PRODUCT
         case "neg" | "big":
             return Binds.PRODUCT
         case "prod" | "beside":
@@ -115,6 +116,13 @@ def needed(x: Looks, i: int) -> Binds:
             return (Binds.POWER if part.kind == "layer" else Binds.ATOM) if i == 0 else Binds.RELATION
         case _:
             return Binds.RELATION
+
+
+def ends_in_sum(x: Looks) -> bool:
+    """Whether a form is a sum sign with what it takes in, or factors of which that is the last, without a minus."""
+    if x.kind not in ("prod", "beside"):
+        return x.kind == "big"
+    return x.parts[-1].kind == "big" and of_itself(x.parts[0], line=True) != Binds.PREFIX
 
 
 def needed_factor(x: Looks, i: int, part: Looks) -> Binds:

@@ -14,6 +14,9 @@ from chainrule.maths.tree import Shape, Symbol
 
 NAME = re.compile(r"([^\W\d_]+?)(_?hat)?(?:_?(\d+)|_([^\W_]+))?")
 
+SHORTER = {"lam": "λ", "lamda": "λ", "lambd": "λ", "eps": GREEK["epsilon"]}
+"""Greek letters as programs spell them, where ``lambda`` is a word of the language."""
+
 
 def symbols_for(names: dict[str, Shape] | Sequence[str]) -> dict[str, Symbol]:
     """A symbol for each name, with its shape where it is told; of two that would look alike the later is spelled out.
@@ -41,7 +44,8 @@ def symbol_named(name: str) -> Symbol:
         return Symbol(name)
     letters, hat, digits, word = parts.groups()
     below = digits or word
-    return Symbol(GREEK.get(letters, letters), (below,) if below else (), mark="hat" if hat else "")
+    letter = SHORTER.get(letters) or GREEK.get(letters, letters)
+    return Symbol(letter, (below,) if below else (), mark="hat" if hat else "")
 
 
 def unlike(symbol: Symbol, taken: set[Symbol]) -> Symbol:

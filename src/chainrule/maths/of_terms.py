@@ -106,7 +106,7 @@ def own_names(*terms: Term) -> dict[Term, Tree]:
 def constant(number: Any) -> Tree:
     """A number or an array; the identity has a name, and what differs from one in equal entries is written with it."""
     array = np.asarray(number)
-    if is_identity(array):
+    if is_identity(array) and len(array) > 1:
         return applied("eye", n=len(array))
     beside = beside_identity(array)
     return tree_of(array if array.ndim else array.item()) if beside is None else beside

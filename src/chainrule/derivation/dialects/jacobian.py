@@ -233,7 +233,7 @@ class Story:
             return (longest if is_narrow else replace(longest, sides=(*self.in_names(), longest.sides[-1]), numbers=1),)
         numbers = longest.sides[len(longest.sides) - longest.numbers :] if self.is_scalar else longest.sides[-1:]
         names = self.product_of([self.symbol(stretch) for stretch in self.stretches])
-        telling = [x for x in known if x != Number("1")] or known[:1]
+        telling = [x for x in known if x != Number("1") and not is_identity(x)] or known[:1]
         return (replace(longest, sides=(name, names, self.product_of(telling), *numbers), numbers=len(numbers)),)
 
     def in_names(self) -> tuple[Tree, ...]:
@@ -544,6 +544,11 @@ class Story:
         if self.is_scalar:
             words += " Of 1 × 1 matrices both are the same."
         return [Heading("Layouts"), Paragraph(words)]
+
+
+def is_identity(tree: Tree) -> bool:
+    """Whether it is an identity matrix, which changes nothing in a product."""
+    return isinstance(tree, Applied) and tree.name == "eye"
 
 
 def is_infinite(factor: Stretch | Factor) -> bool:

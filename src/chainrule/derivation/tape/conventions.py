@@ -272,11 +272,13 @@ def kinked(operation: Any, slots: tuple[int, ...], inputs: list[Any], settings: 
             operation.function(*[at if i in slots else other for i, other in enumerate(inputs)], **settings)
             for at in (below, x, above)
         ]
-        bent = np.abs((right - here) / (above - x) - (here - left) / (x - below)) > CORNER
+        after, before = (right - here) / (above - x), (here - left) / (x - below)
+        bent = np.abs(after - before) > CORNER * np.maximum(1.0, np.maximum(np.abs(after), np.abs(before)))
         apart = np.maximum(np.abs(right - here), np.abs(here - left)) > CORNER * np.maximum(np.abs(here), 1.0)
         return bent & np.isfinite(here), apart & np.isfinite(here)
 
-    step = NUDGE * np.maximum(np.abs(x), 1.0)
+    # Beside a pole a curve bends within a step that is not small beside the distance to it.
+    step = NUDGE * np.where(x == 0, 1.0, np.abs(x))
     (bent, apart), (bends, breaks) = [
         differ(np.nextafter(x, -np.inf), np.nextafter(x, np.inf)),
         differ(x - step, x + step),
