@@ -25,7 +25,7 @@ from chainrule.maths.check import loses_all_digits
 from chainrule.maths.of_terms import tree_of_term
 from chainrule.maths.tree import Values, equation
 
-from .random_pages import alike
+from .random_pages import alike, on_the_page
 from .run_as_numpy import check
 from .spelled import spelled
 
@@ -719,3 +719,10 @@ def test_what_is_the_same_for_every_number_is_not_called_flat():
     assert "v1 is the same for every x" in told
     assert "flat" not in told
     assert "= 3*0.5*0 = 0\n" in told
+
+
+@pytest.mark.parametrize("dialect", ["chain", "paths"])
+def test_a_power_of_itself_at_0_is_told_by_links_that_hold_there(dialect):
+    told = cr.explain("x**x + 2*x", "x", dialect, values={"x": 0.0})
+    assert told.gradient == 2
+    assert not list(on_the_page(told, 0))

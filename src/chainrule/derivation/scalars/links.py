@@ -14,6 +14,8 @@ from functools import cache, partial
 from itertools import islice, pairwise
 from typing import Any
 
+import numpy as np
+
 from chainrule.core.operation import Pointwise, book
 from chainrule.core.state import Quiet
 from chainrule.derivation.checked import words_of
@@ -25,7 +27,7 @@ from chainrule.derivation.notation import derivative
 from chainrule.derivation.scalars.cancel import added, cancelled, simplified
 from chainrule.derivation.scalars.graph import Edge, Node, NotReached, ScalarGraph
 from chainrule.derivation.scalars.probabilities import Probabilities, SoftmaxLoss
-from chainrule.derivation.scalars.slopes import Slopes, multiplied, nameless, product_of
+from chainrule.derivation.scalars.slopes import FAR, Slopes, multiplied, nameless, product_of
 from chainrule.derivation.tape.tape import Tape, where_defined
 from chainrule.derivation.words import Words, listed, said
 from chainrule.maths import Derivative, Number, Symbol, Tree, numeral, plain
@@ -222,10 +224,16 @@ class Maker:
         if term is None and op is book["cross_entropy"]:
             with suppress(NotReached):  # A probability that has become 0 moves with nothing: the slope stands alone.
                 return self.through_probabilities(low, high)
-        term = simplified(term)
+        term = self.shortest(term)
         link = self.written(low, high, sum([e.slope for e in edges]), term, self.beside(low, high, edges))
         why = self.why_zero(link, edges) if link.value == 0 else ""
         return replace(link, operation=op.name, intuition=op.intuition, why=why), term
+
+    def shortest(self, term: Any) -> Any:
+        """A term in its shortest form; as it is where that is for other numbers, as xˣ of x · xˣ⁻¹, which is 0 at 0."""
+        short = simplified(term)
+        same = short is None or np.isclose(*map(self.slopes.number, (short, term)), FAR, FAR, equal_nan=True)
+        return short if same else term
 
     def why_zero(self, link: Link, edges: Sequence[Edge]) -> Words:
         """What makes the slope of one operation 0: a branch, a factor, a flat piece, a tail that rounding made flat."""
@@ -298,7 +306,7 @@ class Maker:
         pairs = list(pairwise(cuts))[::-1]
         made = [self.link(a, b, depth, among and {k for k in among if a <= k <= b}) for a, b in pairs]
         self.inner += self.cancellations(made)
-        term = simplified(product_of([step for _, step in made]))
+        term = self.shortest(product_of([step for _, step in made]))
         link = self.written(low, high, value, term)
         steps = tuple([step for step, _ in made])
         names = list(dict.fromkeys([step.operation for step in steps if step.operation]))
@@ -323,7 +331,7 @@ class Maker:
         )
         term = None
         if len(made) == len(edges) <= MOST_TERMS:
-            term = simplified(added([t for _, t in made]))
+            term = self.shortest(added([t for _, t in made]))
         link = self.written(low, high, computed_by(exact_sum(values), lambda: sum_of(values)), term)
         rest = values[len(made) :] if made else []
         sizes = [path.size for path, _ in made] + [abs(x) for x in values[len(made) :]]

@@ -31,6 +31,9 @@ from chainrule.rewrite.local import of_entry
 EXACT = 1e-9
 """How far a formula may be from the engine's slope, relative to its parts: rounding of a few operations."""
 
+FAR = 1e-4
+"""What is so far off is another number, and no rounding."""
+
 MOST_OPERATIONS = 12
 """What one entry of a result does with many others, as in a normalisation, says less than its number."""
 
@@ -79,11 +82,7 @@ class Slopes:
         if np.isclose(ours, slope, rtol=EXACT, atol=EXACT, equal_nan=True):
             return True
         are_numbers = np.isfinite(ours) and np.isfinite(slope)
-        if (
-            are_numbers
-            and not np.isclose(ours, slope, rtol=1e-4, atol=1e-4)
-            and not self.is_excused(term, slope - ours)
-        ):
+        if are_numbers and not np.isclose(ours, slope, rtol=FAR, atol=FAR) and not self.is_excused(term, slope - ours):
             raise ChainruleError(
                 f"internal error, please report it: the slope {term!r} is {ours!r}, and the engine's {slope!r}"
             )
