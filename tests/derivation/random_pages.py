@@ -25,7 +25,7 @@ from chainrule.derivation.formats import latex as as_latex
 from chainrule.derivation.formats.json import from_json
 from chainrule.derivation.formats.page import page as page_of
 from chainrule.derivation.notation import NOTATIONS
-from chainrule.derivation.record import Derivation, Equation, Large
+from chainrule.derivation.record import Derivation, Equation, Large, trees_in
 from chainrule.derivation.typed.answer import Answer, Options
 from chainrule.derivation.typed.formula import read_formula
 from chainrule.errors import ChainruleError
@@ -329,7 +329,7 @@ def read_back(told: Derivation, name: str, detail: str, text: str) -> Iterator[s
     """What of a page is not in what a format wrote of it: sides of equations, in their order, and all of JSON."""
     if name == "json":
         again = from_json(text)
-        if write(again, "latex") != write(told, "latex"):
+        if write(again, "latex") != write(told, "latex") or [*trees_in(again)] != [*trees_in(told)]:
             yield "the page is another one when it is read back"
         try:
             check(again)

@@ -16,7 +16,7 @@ from chainrule.cli.app import app
 from chainrule.core.term import replay, symbol
 from chainrule.derivation.explain import NEAREST
 from chainrule.derivation.formats.json import from_json
-from chainrule.derivation.record import Equation, Note
+from chainrule.derivation.record import Equation, Note, trees_in
 from chainrule.derivation.typed.answer import Answer, Options
 from chainrule.derivation.typed.formula import read_formula
 from chainrule.errors import FormulaError, GraphError
@@ -618,6 +618,13 @@ def test_places_come_back_from_json():
         again = from_json(found.json())
         assert again.text(detail="full") == found.text(detail="full")
         check(again)
+
+
+def test_formulas_that_print_alike_come_back_from_json_as_they_were():
+    w, x = [cr.Tensor(np.ones(shape), requires_grad=True, label=name) for shape, name in (((3, 2), "W"), (2, "x"))]
+    for dialect in ("jacobian", "graph"):  # 𝐈 of two sizes; a vector and its column.
+        told = cr.explain(cr.sum(w @ (x + 1) + x[0]), x, dialect)
+        assert [*trees_in(from_json(told.json()))] == [*trees_in(told)]
 
 
 def test_a_net_of_one_number_that_is_not_defined_says_so_and_names_mean_one_thing_on_a_page():

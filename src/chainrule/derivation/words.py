@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from chainrule.maths import Tree, latex
 
@@ -47,9 +47,9 @@ def pieces(words: Words) -> tuple[str | Tree, ...]:
     return (words,) if isinstance(words, str) else words
 
 
-def text_of(words: Words) -> str:
+def text_of(words: Words, write: Callable[[Tree], str] = latex) -> str:
     """Words as one text, with LaTeX between dollar signs; a dollar of the text has a backslash before it."""
     escaped = [
         part.replace("\\", r"\\").replace("$", r"\$") if isinstance(part, str) else part for part in pieces(words)
     ]
-    return "".join([part if isinstance(part, str) else f"${latex(part)}$" for part in escaped])
+    return "".join([part if isinstance(part, str) else f"${write(part)}$" for part in escaped])

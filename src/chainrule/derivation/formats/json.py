@@ -1,8 +1,9 @@
 """JSON: the whole record, for programs, and back; ``derivation/schema.json`` describes it.
 
 Every object says what it is in ``type``: ``node``, ``equation`` and so on. Tuples are arrays. Formulas are LaTeX, in
-words between dollar signs; ``formulas`` has for each of them a text that NumPy runs, and its tree. The numbers that
-JSON does not have are the strings ``"nan"``, ``"inf"`` and ``"-inf"``, and stand where a number is expected.
+words between dollar signs; ``formulas`` has for each of them a text that NumPy runs, and its tree. Of formulas that
+print alike, as 𝐈 of two sizes, the later ones end in ``{}``. The numbers that JSON does not have are the strings
+``"nan"``, ``"inf"`` and ``"-inf"``, and stand where a number is expected.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.derivation import record
-from chainrule.derivation.record import Derivation, Equation, trees_in
+from chainrule.derivation.record import Derivation, Equation
 from chainrule.derivation.words import Words, text_of
 from chainrule.errors import FormatError
 from chainrule.maths import Tree, latex, plain
@@ -34,57 +35,70 @@ CLASSES = {
 
 def write(derivation: Derivation, *, detail: str = "full") -> str:
     """A derivation as JSON, two spaces for each level; all of it, whatever the detail."""
-    data = {**encoded(derivation), "formulas": trees_by_latex(derivation)}
-    return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    encoder = Encoder()
+    # Letters first: what only prints like one is not found by its LaTeX alone.
+    encoder.encoded(derivation.known)
+    data = encoder.encoded(derivation)
+    formulas = {key: {"plain": plain(x), "tree": data_of(x)} for key, x in encoder.formulas.items()}
+    return json.dumps({**data, "formulas": formulas}, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 to_json = write
 
 
-def encoded(x: Any) -> Any:
-    """Any part of a record as what JSON has; formulas are LaTeX."""
-    if isinstance(x, Tree):
-        return latex(x)
-    if isinstance(x, Equation):
-        return {
-            "type": "equation",
-            "parts": list(x.parts),
-            "numbers": x.numbers,
-            "signs": list(x.signs),
-            "note": text_of(x.note),
-            "digits": x.digits,
-        }
-    if is_dataclass(x) and not isinstance(x, type):
-        values = {f.name: encoded_field(getattr(x, f.name), str(f.type)) for f in fields(x)}
-        return {"type": type(x).__name__.lower(), **values}
-    if isinstance(x, tuple | list):
-        return [encoded(part) for part in x]
-    if isinstance(x, dict):
-        return {str(key): encoded(value) for key, value in x.items()}
-    x = x.item() if isinstance(x, np.generic) else x
-    if isinstance(x, float):
-        return x if math.isfinite(x) else "nan" if math.isnan(x) else "inf" if x > 0 else "-inf"
-    return x
+class Encoder:
+    """Writes parts of a record as what JSON has, and keeps what each formula stands for."""
 
+    def __init__(self) -> None:
+        self.formulas: dict[str, Tree] = {}
 
-def encoded_field(x: Any, kind: str) -> Any:
-    """A field of a record; words are a text, with LaTeX between dollar signs."""
-    if kind == "Words":
-        return text_of(x)
-    if x is None and "Tree" in kind:
-        return ""
-    if "Words" in kind and isinstance(x, tuple):
-        return [[cell(y) for y in part] if "tuple[tuple" in kind else cell(part) for part in x]
-    return encoded(x)
+    def key(self, x: Tree) -> str:
+        """A formula's LaTeX; with something that does not print behind it where another one prints alike."""
+        found = latex(x)
+        while self.formulas.setdefault(found, x) != x:
+            found += "{}"
+        return found
 
+    def encoded(self, x: Any) -> Any:
+        """Any part of a record; formulas are LaTeX."""
+        if isinstance(x, Tree):
+            return self.key(x)
+        if isinstance(x, Equation):
+            return {
+                "type": "equation",
+                "parts": [self.key(side) for side in x.sides],
+                "numbers": x.numbers,
+                "signs": list(x.signs),
+                "note": self.text(x.note),
+                "digits": x.digits,
+            }
+        if is_dataclass(x) and not isinstance(x, type):
+            values = {f.name: self.field(getattr(x, f.name), str(f.type)) for f in fields(x)}
+            return {"type": type(x).__name__.lower(), **values}
+        if isinstance(x, tuple | list):
+            return [self.encoded(part) for part in x]
+        if isinstance(x, dict):
+            return {str(key): self.encoded(value) for key, value in x.items()}
+        x = x.item() if isinstance(x, np.generic) else x
+        if isinstance(x, float):
+            return x if math.isfinite(x) else "nan" if math.isnan(x) else "inf" if x > 0 else "-inf"
+        return x
 
-def cell(x: Any) -> Any:
-    return encoded(x) if isinstance(x, Equation) else text_of(x)
+    def field(self, x: Any, kind: str) -> Any:
+        """A field of a record; words are a text, with LaTeX between dollar signs."""
+        if kind == "Words":
+            return self.text(x)
+        if x is None and "Tree" in kind:
+            return ""
+        if "Words" in kind and isinstance(x, tuple):
+            return [[self.cell(y) for y in part] if "tuple[tuple" in kind else self.cell(part) for part in x]
+        return self.encoded(x)
 
+    def cell(self, x: Any) -> Any:
+        return self.encoded(x) if isinstance(x, Equation) else self.text(x)
 
-def trees_by_latex(derivation: Derivation) -> dict[str, Any]:
-    """What each formula says, as text that NumPy runs and as a tree; what prints alike is the same on a page."""
-    return {latex(x): {"plain": plain(x), "tree": data_of(x)} for x in trees_in(derivation)}
+    def text(self, words: Words) -> str:
+        return text_of(words, self.key)
 
 
 def from_json(text: str) -> Derivation:

@@ -232,8 +232,10 @@ class Maker:
     def shortest(self, term: Any) -> Any:
         """A term in its shortest form; as it is where that is for other numbers, as xˣ of x · xˣ⁻¹, which is 0 at 0."""
         short = simplified(term)
-        same = short is None or np.isclose(*map(self.slopes.number, (short, term)), FAR, FAR, equal_nan=True)
-        return short if same else term
+        if short is None:
+            return None
+        ours, own = self.slopes.number(short), self.slopes.number(term)
+        return short if np.isclose(ours, own, rtol=FAR, atol=FAR, equal_nan=True) else term
 
     def why_zero(self, link: Link, edges: Sequence[Edge]) -> Words:
         """What makes the slope of one operation 0: a branch, a factor, a flat piece, a tail that rounding made flat."""
