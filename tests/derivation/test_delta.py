@@ -323,6 +323,7 @@ def test_targets_with_a_name_stand_in_the_columns_of_their_outputs(text, values)
         ("u @ b1 + w1", {"u": [0.8, -0.04], "b1": [0.69, 1.52], "w1": 1.39}, "lecture", "W₁"),
         # x₁ of what comes in would be the user's x2.
         ("w1*x2 + w2*x1", {"w1": 2.0, "w2": 3.0, "x1": 5.0, "x2": 7.0}, "course", "h₀"),
+        ("(a @ u)*(x > 0)", {"a": [2.0, 1.0], "u": [1.0, 0.5], "x": 0.1}, "course", "h₀"),
         ("f = tanh(n1*x)*2 + b1", {"n1": 0.5, "x": 2.0, "b1": 3.0}, "lecture", "σ′(z₁)"),
     ],
 )

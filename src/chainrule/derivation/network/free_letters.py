@@ -67,7 +67,7 @@ class Names:
         self.printed: dict[str, set[Symbol]] = defaultdict(set)
         self.longer: dict[Symbol, set[Symbol]] = defaultdict(set)
         """Names that look like an entry of another, as x₁ of x."""
-        for symbol in self.named.values():
+        for symbol in [x for x in (*self.named.values(), *tape.elsewhere) if isinstance(x, Symbol)]:
             for text in prints(symbol):
                 self.printed[text].add(symbol)
             for k in range(len(symbol.below)):

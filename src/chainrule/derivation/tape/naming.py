@@ -61,6 +61,15 @@ def symbols_for(order: Sequence[Node], labels: Mapping[int, str], names: Collect
     return symbols
 
 
+def symbols_besides(symbols: Mapping[Node, Tree], labels: Mapping[int, str], names: Collection[str]) -> set[Tree]:
+    """The symbols of those names that no node with a label has."""
+    if not names:
+        return set()
+    held = {labels[id(node)] for node in symbols if labels.get(id(node))}
+    own = maths_names.symbols_for([*held, *names])
+    return {own[name] for name in names if name not in held}
+
+
 def shaped(symbol: Symbol, shape: Sequence[int]) -> Symbol:
     return replace(symbol, shape=tuple(shape)) if shape else symbol
 

@@ -20,7 +20,7 @@ from chainrule.core.tensor import Tensor
 from chainrule.core.walk import Edges, made_from, walk
 from chainrule.custom import CustomRule
 from chainrule.derivation.notation import derivative
-from chainrule.derivation.tape.naming import as_made, data_of, labels_for, symbols_for
+from chainrule.derivation.tape.naming import as_made, data_of, labels_for, symbols_besides, symbols_for
 from chainrule.derivation.tape.unchanged import called, check_unchanged
 from chainrule.derivation.words import Words, said
 from chainrule.errors import ChainruleError, DtypeError, GraphError
@@ -100,8 +100,11 @@ class Tape:
         together = graph.backward_order(list(beside))[::-1] if beside else self.order
         self.labels = labels_for(together)
         self.symbols: dict[Node, Tree] = symbols_for(together, self.labels, names)
+        self.elsewhere = symbols_besides(self.symbols, self.labels, names)
+        """The user's names on the page for what is no part of the computation."""
         if beside:
             own = {*self.order, *data_of(self.order)}
+            self.elsewhere |= {symbol for x, symbol in self.symbols.items() if x not in own and id(x) in self.labels}
             self.symbols = {x: symbol for x, symbol in self.symbols.items() if x in own}
         self.numbered = {node for node in self.symbols if id(node) not in self.labels}
         """What goes by a number (v₁, c₁), since neither the user nor a book has a name for it."""
