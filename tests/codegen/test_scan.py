@@ -114,6 +114,9 @@ def test_what_is_no_scan_is_refused(name):
     f, carry, each, error, match = REFUSED[name]
     with pytest.raises(error, match=match):
         cr.compile(f).scan(carry, each)
+    for steps in (None, 0, -1, 2.5):
+        with pytest.raises(ShapeError, match="say how many steps=|whole number of at least 1, not"):
+            cr.compile(f).scan(carry, steps=steps)
 
 
 def test_an_index_outside_is_refused_in_any_step():

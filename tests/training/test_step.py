@@ -316,6 +316,15 @@ def test_source_runs_alone_and_gives_the_step():
     assert "# backward" in step.source()
     assert "∂loss/∂net_0_weight" in step.source()
     assert "workspace" in step.source(planned=True)
+    assert "// ∂loss/∂net_0_weight = " in step.source("c")
+    assert 'const results = ["loss", "new_net_0_weight"' in step.source("javascript")
+
+
+def test_settings_of_several_numbers_are_told_apart():
+    model = net()
+    step = cr.compile(model, loss=cr.nn.MSELoss(), optimizer=cr.optim.Adam(model.parameters()))
+    step(np.ones((3, 5)), np.zeros((3, 4)))
+    assert "    new_net_0_weight_mean = net_0_weight_mean * betas_1 + " in step.source()
 
 
 def test_an_optimizer_of_ones_own_is_compiled():

@@ -20,7 +20,7 @@ from chainrule.codegen.identifiers import function_name
 from chainrule.codegen.laws import LAST, LAWS
 from chainrule.codegen.scanned import scan
 from chainrule.codegen.simplified import reached, simplified, with_numbers
-from chainrule.codegen.version import RUNS, Version, default_target, plain
+from chainrule.codegen.version import RUNS, TARGETS, Version, default_target, plain
 from chainrule.core import Value
 from chainrule.core.collector import without_collector
 from chainrule.core.graph import Node, from_array
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 MOST_VERSIONS = 64
 """Kinds of arguments for which a compiled function keeps a program."""
 
-TARGETS = ("numpy", "jax", "javascript", "c")
 SUFFIXES = {".py": "numpy", ".js": "javascript", ".c": "c", ".onnx": "onnx"}
 """What a file's ending says that it is written in."""
 
@@ -206,29 +205,7 @@ class Compiled:
         buffers of its own in each thread. With `numbers` the arrays from outside, as a network's weights, are in the
         source. Raises ChainruleError for an operation that a target cannot say.
         """
-        version = self.needs_version()
-        traced, name, made_for = version.told_apart, identifier(self.name), f"Made for {version.made_for}."
-        if target == "numpy" and not numbers:
-            return version.planned if planned else version.source
-        traced = with_numbers(traced) if numbers else traced
-        if target == "numpy":
-            from chainrule.codegen.as_numpy import numpy_source
-            from chainrule.codegen.as_planned import planned_source
-
-            return planned_source(traced, name, made_for) if planned else numpy_source(traced, name, made_for)
-        if target == "jax":
-            from chainrule.codegen.as_jax import jax_source
-
-            return jax_source(traced, name, made_for)
-        if target == "javascript":
-            from chainrule.codegen.as_javascript import javascript_source
-
-            return javascript_source(traced, name)
-        if target == "c":
-            from chainrule.codegen.as_c import c_source
-
-            return c_source(traced, name)[0]
-        raise DtypeError(f"source is written for {', '.join(TARGETS)}, not for {target!r}")
+        return self.needs_version().written(identifier(self.name), target, planned=planned, numbers=numbers)
 
     def write(self, path: PathLike, target: str | None = None) -> list[Path]:
         """Write the program with all its numbers to a file, and give the files that were written.

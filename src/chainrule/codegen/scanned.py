@@ -39,11 +39,15 @@ def scan(compiled: Any, carry: Any, each: Any, steps: int | None) -> tuple[Any, 
 
 def number_of_steps(name: str, parts: Sequence[Any], steps: int | None) -> int:
     """How many steps there are: as many as each array has rows."""
-    counts = {len(x) if x.ndim else 0 for x in parts} | ({steps} if steps is not None else set())
+    if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 1):
+        raise ShapeError(f"scan of {name}: steps is a whole number of at least 1, not {steps!r}")
+    if steps is None and not parts:
+        raise ShapeError(f"scan of {name}: give arrays of which each step gets its own row, or say how many steps=")
+    counts = {len(x) if x.ndim else 0 for x in parts} | ({int(steps)} if steps is not None else set())
     if len(counts) != 1 or not min(counts):
         raise ShapeError(
             f"scan of {name}: arrays of which each step gets its own row need one length along their first axis, of at "
-            f"least 1 and equal to steps where that is given; these have {', '.join(map(str, sorted(counts))) or 'no'}"
+            f"least 1 and equal to steps where that is given; these have {', '.join(map(str, sorted(counts)))}"
         )
     return counts.pop()
 

@@ -15,14 +15,19 @@ from typing import Any
 import numpy as np
 
 from chainrule.codegen.native import NotPlanned, Planner, machine
+from chainrule.codegen.simplified import with_numbers
 from chainrule.core import Value
 from chainrule.core.graph import Node
 from chainrule.core.instructions import Plan
 from chainrule.core.tree import LEAF, unflatten
+from chainrule.errors import DtypeError
 from chainrule.program import Step, Trace
 
 RUNS = ("native", "numpy")
 """What a compiled function can run on."""
+
+TARGETS = ("numpy", "jax", "javascript", "c")
+"""What a program is written in."""
 
 
 def default_target() -> str:
@@ -132,6 +137,31 @@ class Version:
         from chainrule.codegen.as_planned import planned_source
 
         return planned_source(self.told_apart, self.name, f"Made for {self.made_for}.")
+
+    def written(self, name: str, target: str, *, planned: bool = False, numbers: bool = False) -> str:
+        """The program as a module in a language; with `numbers` those of arrays from outside are in it."""
+        traced, made_for = self.told_apart, f"Made for {self.made_for}."
+        if target == "numpy" and not numbers:
+            return self.planned if planned else self.source
+        traced = with_numbers(traced) if numbers else traced
+        if target == "numpy":
+            from chainrule.codegen.as_numpy import numpy_source
+            from chainrule.codegen.as_planned import planned_source
+
+            return planned_source(traced, name, made_for) if planned else numpy_source(traced, name, made_for)
+        if target == "jax":
+            from chainrule.codegen.as_jax import jax_source
+
+            return jax_source(traced, name, made_for)
+        if target == "javascript":
+            from chainrule.codegen.as_javascript import javascript_source
+
+            return javascript_source(traced, name)
+        if target == "c":
+            from chainrule.codegen.as_c import c_source
+
+            return c_source(traced, name)[0]
+        raise DtypeError(f"source is written for {', '.join(TARGETS)}, not for {target!r}")
 
     def filled(self, results: tuple[Any, ...]) -> Any:
         """Results as the function gave them."""

@@ -351,14 +351,14 @@ class TrainingStep:
             )
         return self.latest
 
-    def source(self, *, planned: bool = False) -> str:
-        """The program of the latest step as NumPy that runs without this package; with `planned` as it is planned.
+    def source(self, target: str = "numpy", *, planned: bool = False) -> str:
+        """The program of the latest step as a module that runs without this package; with `planned` as it is planned.
 
-        It takes the arrays of the state, settings and batch one by one, and gives the new state, the loss and the
-        gradients: nothing is written in place there.
+        `target` is "numpy", "jax", "javascript" or "c", as for a compiled function. It takes the arrays of the state,
+        settings and batch one by one, and gives the loss, the new state and the gradients: nothing is written in place
+        there.
         """
-        version = self.needs_program().version
-        return version.planned if planned else version.source
+        return self.needs_program().version.written("step", target, planned=planned)
 
     def explain(self) -> str:
         """What was made, for which batches, by which laws, and what runs."""

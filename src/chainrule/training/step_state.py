@@ -174,12 +174,13 @@ def shape_of_setting(name: str, held: Any, numbers: list[float]) -> Hashable:
 
 
 def settings_with(optimizer: Optimizer, structure: Any, number: Any) -> list[Settings]:
-    """The settings of every group with ``number(name, place)`` in the places of numbers."""
+    """The settings of every group with ``number(name, place)`` in the places of numbers, ``betas_1`` in the first of betas."""
 
     def filled(name: str, held: Any) -> Any:
         if isinstance(held, Free):
             return number(name, held.place)
-        return tuple([filled(name, part) for part in held]) if isinstance(held, tuple) else held
+        several = isinstance(held, tuple)
+        return tuple([filled(f"{name}_{k}", part) for k, part in enumerate(held, 1)]) if several else held
 
     named = iter(structure)
     found: list[Settings] = []
