@@ -115,7 +115,7 @@ def test_what_is_no_scan_is_refused(name):
     with pytest.raises(error, match=match):
         cr.compile(f).scan(carry, each)
     for steps in (None, 0, -1, 2.5):
-        with pytest.raises(ShapeError, match="say how many steps=|whole number of at least 1, not"):
+        with pytest.raises(ShapeError, match=r"say how many steps=|whole number of at least 1, not"):
             cr.compile(f).scan(carry, steps=steps)
 
 

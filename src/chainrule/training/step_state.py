@@ -174,7 +174,7 @@ def shape_of_setting(name: str, held: Any, numbers: list[float]) -> Hashable:
 
 
 def settings_with(optimizer: Optimizer, structure: Any, number: Any) -> list[Settings]:
-    """The settings of every group with ``number(name, place)`` in the places of numbers, ``betas_1`` in the first of betas."""
+    """The settings of every group with ``number(name, place)`` in the places of numbers; betas have betas_1 first."""
 
     def filled(name: str, held: Any) -> Any:
         if isinstance(held, Free):
