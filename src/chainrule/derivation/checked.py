@@ -34,7 +34,7 @@ from chainrule.maths.check import TOO_LARGE, amplifies, compared_undefined, is_f
 from chainrule.maths.numerals import DIGITS
 from chainrule.maths.tree import Change, Unknown, Values, all_parts, equation, has_letters, has_part, parts
 
-AMPLIFIED = "of numbers so far apart in size rounding leaves too few digits to compare"
+TOO_FEW_DIGITS = "of numbers so far apart in size rounding leaves too few digits to compare"
 """What is said where two sides differ by what rounding makes of their letters."""
 
 
@@ -112,10 +112,10 @@ class Checking:
             if any([ties(side, values) for side in chain.sides]):
                 return without_numbers(part, TIED)
             if amplifies(chain, found, values) or self._is_rounding(chain, found):
-                return without_numbers(part, AMPLIFIED)
+                return without_numbers(part, TOO_FEW_DIGITS)
         refuse(found, chain)
         if loses_all_digits(chain, values):
-            return without_numbers(part, AMPLIFIED)
+            return without_numbers(part, TOO_FEW_DIGITS)
         told = [compared_undefined(side, values) for side in chain.sides if self._letters_of(side)]
         compared = next(filter(None, told), None)
         if compared is None or len(chain.sides) == 1:

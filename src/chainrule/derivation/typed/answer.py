@@ -18,14 +18,25 @@ from chainrule.core.graph import backward_order
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
 from chainrule.core.term import Term, constant, symbol
-from chainrule.derivation.checked import Checking
-from chainrule.derivation.equations import with_places
+from chainrule.derivation.checked import TOO_FEW_DIGITS, Checking, without_numbers
+from chainrule.derivation.equations import Show, with_places
 from chainrule.derivation.explain import explain
 from chainrule.derivation.formats.displayed import MOST_LINES, lines_of
 from chainrule.derivation.notation import USUAL
 from chainrule.derivation.notation import derivative as leibniz
 from chainrule.derivation.products import WRITTEN, Moved, along, weighted
-from chainrule.derivation.record import Block, Convention, Derivation, Equation, Heading, Known, Large, Note, Paragraph
+from chainrule.derivation.record import (
+    Block,
+    Convention,
+    Derivation,
+    Equation,
+    Heading,
+    Known,
+    Large,
+    Note,
+    Paragraph,
+    rebuilt,
+)
 from chainrule.derivation.short import blocks_of, fit, piece_of
 from chainrule.derivation.tape.conventions import LAYOUTS
 from chainrule.derivation.tape.nodes import numbers_of
@@ -41,10 +52,10 @@ from chainrule.derivation.words import Words, listed, said
 from chainrule.errors import ChainruleError, FormulaError, GraphError
 from chainrule.expression.arguments import numbers_in, values_of
 from chainrule.maths import Derivative as Slope
-from chainrule.maths import Matrix, Symbol, Tree
+from chainrule.maths import Matrix, Number, Relation, Symbol, Tree
 from chainrule.maths.check import AMPLIFIED, EPSILON, ROUNDING, as_written, moved_by_rounding, rounding_of, size_of
 from chainrule.maths.numerals import DIGITS
-from chainrule.maths.tree import Values, applied
+from chainrule.maths.tree import Values, applied, equation
 from chainrule.rewrite import shortest
 from chainrule.rewrite.order import symbols_in_order
 from chainrule.transforms import grad, jacobian
@@ -198,7 +209,9 @@ class Answer:
             known = [np.asarray(x.contribution) for x in base.log if not isinstance(x.contribution, Large)]
             sizes = [float(np.max(np.abs(x), initial=0.0)) for x in known]
             self.residue = AMPLIFIED * EPSILON * max([x for x in sizes if np.isfinite(x)], default=0.0)
-        slopes = {name: self.settled_slope(name, slope) for name, slope in slopes.items()}
+        engine, slopes = slopes, {name: self.settled_slope(name, slope) for name, slope in slopes.items()}
+        if len(slopes) == 1:
+            base = self.without_digits_of_rounding(base, *engine.values(), *slopes.values())
         opening = self.opening(slopes)
         second = self.second_order() if self.options.order > 1 else []
         story = rules_story(self.closed)
@@ -448,6 +461,23 @@ class Answer:
         if slope is not None and (np.ndim(slope) > 2 or np.size(slope) > WRITTEN):
             story += self.piece_by_piece(below, np.asarray(slope))
         return story
+
+    def without_digits_of_rounding(self, base: Derivation, engine: Any, slope: Any) -> Derivation:
+        """A page on which a derivative has the number of its formula alone, where the engine's has fewer digits."""
+        show = Show(self.options.digits)
+        if np.ndim(slope) or show(engine) == show(slope):
+            return base
+
+        def seen(x: Any) -> Any:
+            if not isinstance(x, Equation | Relation) or not isinstance(x.sides[0], Slope):
+                return None
+            if x.sides[0] != name or x.sides[-1] == Number("0"):
+                return x
+            return without_numbers(x, TOO_FEW_DIGITS) if isinstance(x, Equation) else equation(name, show(slope))
+
+        name = leibniz(self.output, self.typed.symbol(self.typed.wrt[0]))
+        title, story = rebuilt((base.title, base.story), seen)
+        return replace(base, title=title, story=story)
 
     def settled_slope(self, name: str, slope: Any) -> Any:
         """A derivative as its formula has it, where there is one; one that the engine does not have is a fault."""

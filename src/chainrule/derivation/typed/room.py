@@ -25,7 +25,7 @@ def in_room(
     `slopes` are the derivatives in whole names: they, and the formula of the output, go when nothing else can be said
     shorter. Those that are told nowhere then are counted.
     """
-    asked = [x for x in opening if left_side(x) in slopes]
+    asked = [x for x in equations_in(opening) if x.sides[0] in slopes]
     late = set(map(id, asked[MOST_GRADIENTS:] if len(asked) > MOST_LINES else ()))
     first = [x for x in opening if id(x) not in late]
     may_go = [piece_of(versions(x, {output, *slopes}), i) for i, x in enumerate(reversed(first))][::-1]
@@ -35,9 +35,9 @@ def in_room(
     def more() -> tuple[list[Block], list[Block]]:
         """Words for the derivatives and for the products that have gone."""
         told = set(map(moved_by, trees_in(blocks_of(pieces))))
-        untold = [x for x in slopes if moved_by(x) not in told] if asked else []
+        untold = [x for x in asked if moved_by(x.sides[0]) not in told]
         gone = len(equations_in(products)) - len(equations_in(blocks_of(multiplied)))
-        return counted(len(untold), len(slopes)), counted(gone, len(equations_in(products)))
+        return counted(len(untold), len(asked)), counted(gone, len(equations_in(products)))
 
     fit(pieces, MOST_LINES - bool(late))
     if sum([piece.lines for piece in pieces]) > MOST_LINES - bool(late):
@@ -62,10 +62,6 @@ def counted(gone: int, of: int) -> list[Block]:
 
 def equations_in(blocks: Sequence[Block]) -> list[Equation]:
     return [x for x in blocks if isinstance(x, Equation)]
-
-
-def left_side(block: Block) -> Tree | None:
-    return block.sides[0] if isinstance(block, Equation) else None
 
 
 def versions(block: Block, firm: set[Tree]) -> list[tuple[Block, ...]]:
