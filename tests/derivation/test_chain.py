@@ -402,3 +402,10 @@ def test_nan_goes_through():
     first, *_ = told(out, x).story
     assert first.numbers == 0
     assert spelled(first.note) == "not a finite number"
+
+
+def test_moving_an_entry_is_no_step_of_a_chain():
+    w = cr.Tensor([1.0, 2.0, 3.0, 4.0], requires_grad=True, label="w")
+    told = cr.explain(cr.sum(cr.exp(w.reshape(2, 2)).T.reshape(4) ** 2), w[1], "chain")
+    (table,) = [block for block in told.story if isinstance(block, Table) and "Link" in block.columns]
+    assert [row[1] for row in table.rows] == ["sum", "pow", "exp"]

@@ -196,9 +196,14 @@ class Maker:
         return self.shortened(pairs[::-1])
 
     def passes_on(self, k: int) -> bool:
-        """Whether an entry is no step from another: the same in another shape, or a fixed distance from it."""
+        """Whether an entry is no step from another: the same at another place, or a fixed distance from it."""
         node, edges = self.graph.entries[k].node, self.graph.arrivals[k]
-        return len(edges) == 1 and edges[0].slope == 1 and (is_same_entries(node) or node.op.name in ("add", "sub"))
+        return self.is_moved(k) or (len(edges) == 1 and edges[0].slope == 1 and node.op.name in ("add", "sub"))
+
+    def is_moved(self, k: int) -> bool:
+        """Whether an entry is one of another array, in another shape or turned."""
+        node = self.graph.entries[k].node
+        return is_same_entries(node) or (node.op is not None and node.op.name == "transpose")
 
     def shortened(self, pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
         """A very long chain with its middle as one link."""
@@ -309,11 +314,13 @@ class Maker:
         made = [self.link(a, b, depth, among and {k for k in among if a <= k <= b}) for a, b in pairs]
         self.inner += self.cancellations(made)
         term = self.shortest(product_of([step for _, step in made]))
-        link = self.written(low, high, value, term)
-        steps = tuple([step for step, _ in made])
+        link = replace(self.written(low, high, value, term), size=math.prod([step.size for step, _ in made]))
+        moved = [self.is_moved(b) for _, b in pairs]
+        steps = tuple([step for (step, _), same in zip(made, moved, strict=True) if not same or all(moved)])
+        if len(steps) == 1:
+            return replace(steps[0], above=link.above, below=link.below, held=(), formula=link.formula), term
         names = list(dict.fromkeys([step.operation for step in steps if step.operation]))
-        size = math.prod([step.size for step in steps])
-        return replace(link, size=size, steps=steps, operation=", ".join(names)), term
+        return replace(link, steps=steps, operation=", ".join(names)), term
 
     def fan(self, low: int, high: int, edges: Sequence[Edge], depth: int, among: set[int] | None) -> tuple[Link, Any]:
         """A link that is a sum over paths."""
