@@ -114,3 +114,19 @@ def test_a_fraction_before_a_letter_is_not_taken_for_one_over_it(tree, said):
 )
 def test_settings_that_say_nothing_are_not_printed(text, values, formula):
     assert f"f = {formula} = " in cr.explain(text, values=values).text()
+
+
+@pytest.mark.parametrize(
+    ("text", "shapes", "said"),
+    [
+        ("z = w*x; p = sigmoid(z); L = -(y*log(p) + (1-y)*log(1-p))", {}, "dL_dz = dL_dp*p*(1 - p) = p - y"),
+        ("z = w*x; p = 1/(1 + exp(-z)); L = (p - y)**2/2", {}, "dL_dz = dL_dp*p*(1 - p)"),
+        ("p = softmax(z); L = -log(p[1])", {"z": (3,)}, "p - eye(3)[1]"),
+        ("p = softmax(z); L = -sum(y*log(p))", {"z": (3,), "y": (3,)}, "= sum(y)*p - y"),
+        ("h = w1*x; yhat = w2*h; L = 0.5*(yhat - y)**2", {}, "dL_dh = dL_dyhat*w2"),
+    ],
+)
+def test_what_a_gradient_comes_to_is_said_where_that_is_shorter(text, shapes, said):
+    told = cr.explain(text, shapes=shapes)
+    rows = [line.partition("   (")[0] for line in told.plain().splitlines()]
+    assert any(row.endswith(said) for row in rows), told.plain()

@@ -54,8 +54,9 @@ def test_lines_without_numbers_are_differentiated_from_line_to_line():
         "(∂L/∂a ⊙ (𝟏 − a⊙²)) hᵀ",
         "∂L/∂h[0:1]",
     ]
-    for name, formula in shown:
-        np.testing.assert_allclose(value(formula, at), at[name], rtol=1e-12, atol=1e-15)
+    for name, *formulas in shown:
+        for formula in formulas:
+            np.testing.assert_allclose(value(formula, at), at[name], rtol=1e-12, atol=1e-15)
 
 
 def test_names_are_given_as_a_text_or_a_list_or_all_are_meant():

@@ -21,11 +21,16 @@ from chainrule.derivation.tape.tape import Tape
 from chainrule.errors import GraphError
 from chainrule.maths import Tree, plain
 from chainrule.maths.of_terms import tree_of_term
+from chainrule.maths.tree import has_letters
 from chainrule.program import Step, term_of
-from chainrule.rewrite import shortest
+from chainrule.rewrite import operations, shortest
 
 MOST_PARTS = 100
 """Steps between two names: a formula of more is not read, and takes long to simplify."""
+MOST_OPERATIONS = 12
+"""Operations of a gradient with all that arrives written out, from which shorter ones are looked for."""
+MANY = 2
+"""A gradient of more operations is told in as many others where these are shorter."""
 LONGEST = 60
 """Characters of what stands for a step without a name in a sentence."""
 MOST_ENTRIES = 36
@@ -95,6 +100,11 @@ def is_symbol(x: Any) -> bool:
     return isinstance(x, Term) and x.number is None
 
 
+def is_repeated_number(tree: Tree) -> bool:
+    """Whether a formula is a number in all places of more axes than a page has, which is said better in numbers."""
+    return tree.ndim > 2 and not has_letters(tree)
+
+
 def in_place_of(term: Term, letter: Term, share: Any) -> Any:
     """A share of a gradient with the letter of a step wherever the step's own result stands in it."""
     if not isinstance(share, Term):
@@ -110,6 +120,10 @@ class InNames:
         self.tape = tape
         self.lifted = tape.lifted
         self.letters = letters
+        self._short: dict[Node, Any] = {}
+        self._whole: dict[Node, Any] = {}
+        self.gradient_of: dict[Term, Node] = {}
+        """The nodes of the letters that stand for gradients."""
         self.trees: dict[Term, Tree] = {x: tape.symbols[self.node(step)] for step, x in letters.items() if is_symbol(x)}
 
     def node(self, step: Step) -> Node:
@@ -163,10 +177,62 @@ class InNames:
         """Characters of the longest formula."""
         return max([len(plain(formula)) for _, formula in self.formulas], default=0)
 
-    def gradient(self, node: Node) -> Tree | None:
-        """The gradient in a node, in those of the steps that use it; None where it has no formula."""
-        total = self.totals.get(node)
-        return None if total is None else self.tree(shortest(total).term)
+    def gradient(self, node: Node) -> tuple[Tree, ...]:
+        """The gradient in a node, in those of the steps that use it, and without these where that is shorter.
+
+        Nothing where it has no formula.
+        """
+        total = self.short(node)
+        formula = self.tree(total)
+        if formula is None or is_repeated_number(formula):
+            return ()
+        whole = self.without_gradients(node) if self.arriving(total) else None
+        closed = self.tree(whole)
+        if closed is None or is_repeated_number(closed) or len(plain(closed)) >= len(plain(formula)):
+            return (formula,)
+        before, after = operations(total).count, operations(whole).count
+        return (formula, closed) if after < before or (after == before and before > MANY) else (formula,)
+
+    def short(self, node: Node) -> Any:
+        """The gradient in a node as a term with few operations; None where it has none."""
+        if node not in self._short:
+            total = self.totals.get(node)
+            found = None if total is None else shortest(total).term
+            for term, letter in self.called_by_the_book if found is not None else ():
+                found = in_place_of(term, letter, found)
+            self._short[node] = found
+        return self._short[node]
+
+    def arriving(self, term: Any) -> list[Term]:
+        """The gradients that a term is made of."""
+        return [x for x in forward_order([term]) if x in self.gradient_of] if isinstance(term, Term) else []
+
+    def without_gradients(self, node: Node) -> Any:
+        """The gradient in a node in the named steps alone; None where that is long."""
+        if node not in self._whole:
+            total = self.short(node)
+            arriving = self.arriving(total)
+            wholes = [self.without_gradients(self.gradient_of[x]) for x in arriving]
+            if total is None or any([x is None for x in wholes]):
+                self._whole[node] = None
+                return None
+            kept = {x: x for x in forward_order([total]) if x.op is None} if isinstance(total, Term) else {}
+            replaced = replay([total], {**kept, **dict(zip(arriving, wholes, strict=True))})[0] if kept else total
+            found = shortest(replaced).term
+            self._whole[node] = found if operations(found).count <= MOST_OPERATIONS else None
+        return self._whole[node]
+
+    @cached_property
+    def called_by_the_book(self) -> list[tuple[Term, Term]]:
+        """Named steps that the book has under a name as well: 1/(1 + e⁻ᶻ) is σ(z) in derivatives, and here p."""
+        found: list[tuple[Term, Term]] = []
+        for step in self.named:
+            term: Any = self.term(step)
+            letter: Any = self.letters.get(step)
+            if is_symbol(letter) and name_of(term) == "div":
+                known = shortest(term).term
+                found += [(known, letter)] if isinstance(known, Term) and name_of(known) != "div" else []
+        return found
 
     @cached_property
     def totals(self) -> dict[Node, Any]:
@@ -206,4 +272,5 @@ class InNames:
         # What arrives is the first factor: a space sorts before the places of names.
         own = symbol(f" gradient {len(self.trees)}", tuple(node.shape))
         self.trees[own] = self.tape.gradient(node)
+        self.gradient_of[own] = node
         return own

@@ -156,7 +156,7 @@ def has_formulas(tape: Tape, named: InNames | None) -> bool:
     if named is None or named.longest > LONGEST:
         return False
     found = [named.gradient(x) for x in tape.wrt[:MOST_GRADIENTS]]
-    return all([x is not None and len(plain(x)) <= LONGEST for x in found])
+    return all([x and len(plain(x[0])) <= LONGEST for x in found])
 
 
 def checked_piece(piece: Piece, checking: Checking) -> Piece:
@@ -257,8 +257,8 @@ def telling(
         product = product_in(answer.story, name_of(tape, request))
         symbols = [] if product is None else product.sides[1 : len(product.sides) - product.numbers]
         has_formula = not all([any(isinstance(x, Derivative) for x in all_parts(side)) for side in symbols])
-        whole = None if has_formula or named is None else named.gradient(request.wrt)
-        if named is not None and whole is not None and dialect not in WHOLE:
+        whole = () if has_formula or named is None else named.gradient(request.wrt)
+        if named is not None and whole and dialect not in WHOLE:
             # Of an entry with many paths the formulas are those of whole arrays.
             found += on_the_way_back(tape, named, [request.wrt], request)
             found.append(gradient_piece(tape, request.wrt, whole, request, weight=RESULT - 1))
@@ -324,12 +324,12 @@ def shortened(part: Equation, weight: int) -> Piece:
 
 def swept(tape: Tape, named: InNames | None, asked: Sequence[Any], request: Request) -> Iterator[Piece]:
     """The gradients on the way back from the output, each in those of the steps that use it, and those asked for."""
-    formula = (lambda x: None) if named is None else named.gradient
     shown = list(asked) or [x for x in tape.order if x.op is None and x in tape.gradients]
     last = shown[:MOST_GRADIENTS]
     yield from on_the_way_back(tape, named, last, request)
     for node in last:
-        yield gradient_piece(tape, node, formula(node), request, weight=ASKED, several=len(shown) > 1)
+        formulas = () if named is None else named.gradient(node)
+        yield gradient_piece(tape, node, formulas, request, weight=ASKED, several=len(shown) > 1)
     left = len(shown) - len(last)
     if left > 0:
         yield piece_of([(Paragraph(f"and {left:,} more."),)], 70)
@@ -347,15 +347,15 @@ def on_the_way_back(tape: Tape, named: InNames | None, asked: Sequence[Any], req
 
 
 def gradient_piece(
-    tape: Tape, node: Any, formula: Tree | None, request: Request, *, weight: int, several: bool = False
+    tape: Tape, node: Any, formulas: Sequence[Tree], request: Request, *, weight: int, several: bool = False
 ) -> Piece:
-    """The gradient in one node: the formula and the numbers, the formula, or for what was asked the numbers alone."""
-    gradient = tape.gradients[node] if formula is None else as_written(formula, tape.gradients[node], tape.environment)
+    """The gradient in one node: the formulas and the numbers, these, or for what was asked the numbers alone."""
+    gradient = as_written(formulas[0], tape.gradients[node], tape.environment) if formulas else tape.gradients[node]
     if weight == ASKED and node is request.wrt and is_rounding(tape, request):
         gradient = np.array(gradient)
         gradient[... if request.entry is None else request.entry] = 0.0
     name = tape.gradient(node)
-    symbols = [name] if formula is None or len(plain(formula)) > LONGEST else [name, formula]
+    symbols = [name, *[x for x in formulas if len(plain(x)) <= LONGEST]]
     bare = (Equation(tuple(symbols)),) if len(symbols) > 1 else ()
     if not is_written(gradient):
         words = (Paragraph(described(name, np.asarray(gradient), request.digits)),)

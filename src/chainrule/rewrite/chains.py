@@ -145,6 +145,12 @@ def number_of(factors: list[Term], way: Rewriting) -> Any:
         if picked is not None:
             way.note("unit vector")
             return build_product(scalars * product_of(picked), (), way)
+    vectors = [product_of(side).arrays() for side in (left, right)]
+    if any([exponent * vectors[1].powers.get(base, 0) < 0 for base, exponent in vectors[0].powers.items()]):
+        # Of (y/p)ᵀ p the sum of y is left.
+        way.note("powers")
+        added = total(build_product(vectors[0] * vectors[1], shape_of(left), way.plainly()), None, way)
+        return build_product(scalars * product_of(added), (), way)
     return build_product(scalars * product_of(compositions["matmul"](*sides)), (), way)
 
 

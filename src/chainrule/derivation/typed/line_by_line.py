@@ -40,9 +40,9 @@ def line_by_line(tape: Tape) -> LineByLine | None:
         return None
     slopes: dict[Any, Equation] = {}
     for node in named.totals:
-        formula = None if node is tape.output else named.gradient(node)
-        if formula is not None:
-            slopes[node] = Equation((tape.gradient(node), formula))
+        formulas = () if node is tape.output else named.gradient(node)
+        if formulas:
+            slopes[node] = Equation((tape.gradient(node), *formulas))
         elif node is not tape.output:
             return None
     asked_for = set(tape.wrt)
