@@ -23,10 +23,10 @@ from chainrule.errors import FormulaError, GraphError
 from chainrule.maths import Symbol, plain, unicode
 from chainrule.maths.check import loses_all_digits
 from chainrule.maths.of_terms import tree_of_term
-from chainrule.maths.tree import Values, equation
+from chainrule.maths.tree import Values, equation, value
 
 from .random_pages import alike, on_the_page
-from .run_as_numpy import check
+from .run_as_numpy import check, equations
 from .spelled import spelled
 
 SOURCE = Path(cr.__file__).parent
@@ -733,3 +733,19 @@ def test_a_power_of_itself_at_0_is_told_by_links_that_hold_there(dialect):
     told = cr.explain("x**x + 2*x", "x", dialect, values={"x": 0.0})
     assert told.gradient == 2
     assert not list(on_the_page(told, 0))
+
+
+def test_entries_that_are_0_by_invariance_are_seen_as_0():
+    b = cr.Tensor([0.3, -0.2, 0.5], requires_grad=True, label="b")
+    h = np.array([[1.0, 2.0, -1.0], [0.5, -1.5, 2.0], [1.0, 0.3, -0.4]]) + b
+    away = h - cr.mean(h, axis=0, keepdims=True)
+    scaled = away / cr.sqrt(cr.mean(away**2, axis=0, keepdims=True) + 1e-5)
+    loss = cr.sum((scaled - np.eye(3)) ** 2)
+    for dialect in ("graph", "jacobian"):
+        told = cr.explain(loss, b, dialect)
+        assert np.any(np.asarray(told.gradient))
+        results = [x.sides[-1] for x in equations(told) if x.numbers and plain(x.sides[0]) == "dloss_db"]
+        assert results
+        assert all([np.all(np.asarray(value(x, {})) == 0) for x in results])
+        assert "the computer has numbers up to" in " ".join(told.text(detail="full").split())
+        check(told)

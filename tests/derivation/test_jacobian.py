@@ -334,3 +334,10 @@ def test_a_jacobian_that_no_memory_holds_is_not_told():
     x = learned(np.zeros(20_000), "x")
     with pytest.raises(GraphError, match="20,000×20,000, which is too large"):
         cr.explain(cr.tanh(x).sum(), x, dialect="jacobian")
+
+
+def test_a_gradient_that_vanishes_is_not_said_to_cancel_out():
+    x = cr.Tensor([-18.0, -19.0], requires_grad=True, label="x")
+    told = cr.explain(cr.sum(cr.sigmoid(np.array([[1.0, 2.0], [2.0, 3.0]]) @ x)), x, "jacobian")
+    assert 0 < np.max(told.gradient) < 1e-20
+    assert "cancel" not in told.text(detail="full")

@@ -21,6 +21,7 @@ from chainrule.errors import ChainruleError
 from chainrule.maths import (
     Derivative,
     Different,
+    Matrix,
     Number,
     Relation,
     Sigma,
@@ -46,8 +47,9 @@ class Checking:
     """Checks a page: words take the place of equations that do not hold here because something is not defined.
 
     Sides may be `floor` apart: what rounding leaves of sums that cancel out. `digits` are those of numbers in words;
-    an equation has its own. `rounding_of` tells how far the engine's number for a letter may be off. What stands on a
-    page in several places is worked out once.
+    an equation has its own. `rounding_of` tells how far the engine's number for a letter may be off, and `left_over`
+    which entries of it are nothing else: these are seen as 0. What stands on a page in several places is worked out
+    once.
     """
 
     def __init__(
@@ -56,11 +58,13 @@ class Checking:
         floor: float = 0.0,
         digits: int = DIGITS,
         rounding_of: Callable[[Tree, Any], float] = lambda letter, number: 0.0,
+        left_over: Callable[[Tree, Any], Any] = lambda letter, number: np.False_,
     ) -> None:
         self.values = Values(environment)
         self.floor = floor
         self.digits = digits
         self.rounding_of = rounding_of
+        self.left_over = left_over
         self._found: dict[int, tuple[Any, Any]] = {}
         self._letters: dict[int, tuple[Tree, tuple[tuple[Tree, frozenset[str]], ...]]] = {}
         self._numbers: dict[tuple[Tree, frozenset[str]], Any] = {}
@@ -85,7 +89,7 @@ class Checking:
         values = self.values
         if isinstance(x, Equation):
             chain = sides_said_to_be_equal(x)
-            return self._equation(x, chain) if self.has_numbers(chain) else x
+            return self._equation(x, chain) if self.has_numbers(chain) else self._without_left_over(x, chain)
         if isinstance(x, Relation) and self.has_numbers(x):
             # An equation within a sentence, whose numbers have the usual digits on any page; of one that rounding
             # decides its left side stays.
@@ -116,12 +120,31 @@ class Checking:
         refuse(found, chain)
         if loses_all_digits(chain, values):
             return without_numbers(part, TOO_FEW_DIGITS)
+        part = self._without_left_over(part, chain)
         told = [compared_undefined(side, values) for side in chain.sides if self._letters_of(side)]
         compared = next(filter(None, told), None)
         if compared is None or len(chain.sides) == 1:
             return part
         words = said(words_of(compared[1]), ", so ", compared[0], " does not hold")
         return replace(part, note=together(part.note, words))
+
+    def _without_left_over(self, part: Equation, chain: Relation) -> Equation:
+        """An equation with 0 for entries of its result that are only what rounding left of what cancels out."""
+        name, last = chain.sides[0], chain.sides[-1]
+        if not isinstance(name, Derivative) or not isinstance(last, Matrix) or not part.numbers:
+            return part
+        if not self.has_numbers(Relation((name, last), ("=",))):
+            return part
+        numbers, shown = [np.asarray(self.values.of(x), dtype=float) for x in (name, last)]
+        left = np.ravel(self.left_over(name, numbers))
+        if numbers.size != shown.size or not np.any(left & (np.ravel(shown) != 0)):
+            return part
+        entries = iter(left.tolist())
+        rows = tuple([tuple([Number("0") if next(entries) else x for x in row]) for row in last.rows])
+        most = numeral(float(np.max(np.abs(np.ravel(numbers)[left]))), 3)
+        words = said("up to rounding: the computer has numbers up to ", most, " for what is 0")
+        sides = (*part.sides[:-1], Matrix(rows, last.shape))
+        return replace(part, sides=sides, note=together(part.note, words))
 
     def _is_rounding(self, chain: Relation, found: Different) -> bool:
         """Whether two sides differ by no more than the engine's own numbers of them may be off."""

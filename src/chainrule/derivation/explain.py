@@ -20,7 +20,7 @@ from chainrule.derivation.formats import plain
 from chainrule.derivation.formats.displayed import MOST_LINES, lines_of
 from chainrule.derivation.network.letters import lend_letters
 from chainrule.derivation.notation import USUAL, notation_of
-from chainrule.derivation.pitfalls import is_left_over, rounding_floor, rounding_of_letter, trap
+from chainrule.derivation.pitfalls import is_left_over, left_over_of, rounding_floor, rounding_of_letter, trap
 from chainrule.derivation.products import Moved, along
 from chainrule.derivation.record import Derivation, Known, Meaning, Paragraph
 from chainrule.derivation.request import Explanation, Request
@@ -249,7 +249,9 @@ def assembled(
     undefined = {slope: np.full(np.shape(environment.get(slope, x)), np.nan) for slope, x in tape.undefined.items()}
     environment = ChainMap[Tree, Any](undefined, *environment.maps)
     warnings, floor = trap(tape), rounding_floor(tape)
-    checking = Checking(environment, floor, request.digits, partial(rounding_of_letter, tape))
+    checking = Checking(
+        environment, floor, request.digits, partial(rounding_of_letter, tape), partial(left_over_of, tape)
+    )
     story = (*checking.of(answer.story), *warnings)
     conventions = conventions_of(tape, request.layout if dialect == "jacobian" else "")
     short = (

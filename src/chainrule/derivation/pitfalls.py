@@ -283,13 +283,34 @@ def rounding_floor(tape: Tape) -> float:
     return RESIDUE * tape.largest_gradient
 
 
-def is_left_over(tape: Tape, node: Any, place: Place) -> bool:
-    """Whether one gradient is what rounding left of terms that cancel out here. O(some sweeps), if it is tiny."""
-    gradient = float(np.abs(np.asarray(tape.gradients[node])[place]))
-    if node is tape.output or not 0 < gradient <= TINY * tape.largest_gradient:
-        return False
+def is_left_over(tape: Tape, node: Any, place: Place) -> Any:
+    """Whether a gradient, or each entry there, is what rounding left of terms that cancel out. O(sweeps), if tiny."""
+    gradient = np.abs(np.asarray(tape.gradients[node])[place])
+    tiny = (gradient > 0) & (gradient <= TINY * tape.largest_gradient)
+    if node is tape.output or not np.any(tiny):
+        return tiny & False
+    return tiny & (gradient <= RESIDUE * size_of_terms(tape, node)[place])
+
+
+def cancels_out(tape: Tape, node: Any) -> bool:
+    """Whether all of a gradient is tiny beside the terms that it adds up of, and not for the smallness of a factor."""
+    return bool(np.all(np.abs(tape.gradients[node]) <= TINY * size_of_terms(tape, node)))
+
+
+def size_of_terms(tape: Tape, node: Any) -> Any:
+    """How large a gradient would be if nothing in it cancelled out. O(some sweeps)."""
     step = tape.lifted.step[node]
-    return bool(gradient <= RESIDUE * np.asarray(sizes_at(tape.lifted.program, step, tape.lifted.numbers)[step])[place])
+    return np.asarray(sizes_at(tape.lifted.program, step, tape.lifted.numbers)[step])
+
+
+def left_over_of(tape: Tape, letter: Tree, number: Any) -> Any:
+    """Where the numbers of a letter are entries of a gradient that rounding left of terms that cancel out."""
+    node = tape.node_of.get(letter.below) if isinstance(letter, Derivative) and not letter.held else None
+    gradient, found = np.ravel(tape.gradients.get(node, ())), np.ravel(number)
+    # Another thing's derivative in it, or one whose entries stand in another order, is not looked at.
+    if not found.size or found.shape != gradient.shape or np.any(np.abs(found - gradient) > rounding_floor(tape)):
+        return np.zeros(np.shape(number), bool)
+    return np.reshape(is_left_over(tape, node, ()), np.shape(number))
 
 
 def rounding_of_letter(tape: Tape, letter: Tree, number: Any) -> float:

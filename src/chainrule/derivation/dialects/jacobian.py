@@ -21,13 +21,13 @@ from chainrule.core.tensor import Tensor
 from chainrule.core.walk import walk
 from chainrule.derivation.arrays import fits
 from chainrule.derivation.choices import said_in_general
-from chainrule.derivation.equations import NOT_TAKEN, Show, cancelled, given, in_a_row, is_residue, proved
+from chainrule.derivation.equations import NOT_TAKEN, Show, cancelled, given, in_a_row, is_residue, proved, together
 from chainrule.derivation.matrix.between import handed_down, is_same_entries, met_by_all, number_of_paths
 from chainrule.derivation.matrix.jacobians import MOST_ENTRIES, Factor, Node, factor_of, finite, flipped, structure_of
 from chainrule.derivation.network.letters import names_through
 from chainrule.derivation.network.paper import checked
 from chainrule.derivation.notation import derivative
-from chainrule.derivation.pitfalls import rounding_floor
+from chainrule.derivation.pitfalls import cancels_out, rounding_floor
 from chainrule.derivation.record import Block, Equation, Heading, Meaning, Note, Paragraph, Steps, Table
 from chainrule.derivation.request import Explanation, Request
 from chainrule.derivation.scalars.graph import placed
@@ -35,7 +35,7 @@ from chainrule.derivation.scalars.links import SHORT, made_of
 from chainrule.derivation.scalars.slopes import nameless
 from chainrule.derivation.tape.tape import Tape, constant, where_defined
 from chainrule.derivation.words import Words, said
-from chainrule.maths import Applied, Derivative, Number, Symbol, Tree, plain
+from chainrule.maths import Applied, Derivative, Number, Symbol, Tree, numeral, plain
 from chainrule.maths.tree import applied, made, parts
 
 ROUNDING = 1e-12
@@ -462,6 +462,7 @@ class Story:
         if self.is_rounding(gradient):
             rest = "the contributions of the paths cancel out, and what is left is rounding"
             blocks.append(self.result(gradient, rest))
+            gradient = np.zeros_like(gradient)
         else:
             blocks.append(proved(symbols, write, self.value(gradient), digits=digits))
         return blocks + self.the_entry(gradient)
@@ -471,6 +472,9 @@ class Story:
         number, digits = self.value(gradient), self.request.digits
         if self.is_scalar and is_residue(number, self.largest):
             return cancelled([self.gradient_symbol()], number, digits, note, size=self.largest)
+        if self.is_rounding(gradient):
+            has = said("the computer has numbers up to ", numeral(float(np.max(np.abs(number))), 3))
+            return given(self.gradient_symbol(), np.zeros_like(number), digits=digits, note=together(note, has))
         return given(self.gradient_symbol(), number, digits=digits, note=note)
 
     @property
@@ -484,7 +488,7 @@ class Story:
         product = gradient if any([x is None for x in factors]) else reduce(np.matmul, factors)
         with Quiet():
             most = np.max(np.abs([gradient, product]), initial=0.0)
-            return bool(0 < most <= ROUNDING * self.largest)
+            return 0 < most <= ROUNDING * self.largest and cancels_out(self.tape, self.request.wrt)
 
     def the_entry(self, gradient: Any) -> list[Block]:
         """Where in the product the gradient of the reader's array, or its one entry, is found."""
