@@ -115,62 +115,66 @@ INLINE V OF_TYPE(divided)(V x, V y, ENTRY over) {
     return SELECT((size > (V){0}) & (size < (ENTRY)__builtin_inf()), found + left * over, found);
 }
 
+/* The operations on vectors but for division: EACH says what is done with them. */
+#define EACH_OPERATION                                                                                                 \
+    case MOVE: EACH(x)                                                                                                 \
+    case ADD: EACH(x + y)                                                                                              \
+    case SUB: EACH(x - y)                                                                                              \
+    case MUL: EACH(x * y)                                                                                              \
+    case MAXIMUM: EACH(OF_TYPE(larger)(x, y))                                                                          \
+    case MINIMUM: EACH(OF_TYPE(smaller)(x, y))                                                                         \
+    case NEG: EACH(-x)                                                                                                 \
+    case ABS: EACH(OF_TYPE(size_of)(x))                                                                                \
+    case SQRT: EACH(OF_TYPE(root)(x))                                                                                  \
+    case EXP: EACH(OF_TYPE(exp)(x))                                                                                    \
+    case EXPM1: EACH(OF_TYPE(expm1)(x))                                                                                \
+    case LOG: EACH(OF_TYPE(log)(x))                                                                                    \
+    case LOG1P: EACH(OF_TYPE(log1p)(x))                                                                                \
+    case TANH: EACH(OF_TYPE(tanh)(x))                                                                                  \
+    case SIGMOID: EACH(OF_TYPE(sigmoid)(x))                                                                            \
+    case RELU: EACH(OF_TYPE(positive)(x))                                                                              \
+    case CHOSEN: EACH(SELECT(y == 0, (V){0}, x * y))                                                                   \
+    case WHERE: EACH(SELECT(x == 0, z, y))                                                                             \
+    case GREATER: EACH(TRUTH_OF(x > y))                                                                                \
+    case GREATER_EQUAL: EACH(TRUTH_OF(x >= y))                                                                         \
+    case LESS: EACH(TRUTH_OF(x < y))                                                                                   \
+    case LESS_EQUAL: EACH(TRUTH_OF(x <= y))                                                                            \
+    case EQUAL: EACH(TRUTH_OF(x == y))                                                                                 \
+    case NOT_EQUAL: EACH(TRUTH_OF(x != y))                                                                             \
+    case AND: EACH(TRUTH_OF((x != 0) & (y != 0)))                                                                      \
+    case OR: EACH(TRUTH_OF((x != 0) | (y != 0)))                                                                       \
+    case NOT: EACH(TRUTH_OF(x == 0))                                                                                   \
+    case XOR: EACH(TRUTH_OF((x != 0) ^ (y != 0)))                                                                      \
+    case SIGN: EACH(SELECT(x != x, x, TRUTH_OF(x > 0) - TRUTH_OF(x < 0)))                                              \
+    case SQUARE: EACH(x * x)                                                                                           \
+    case RECIPROCAL: EACH(OF_TYPE(quotient)(ALL(1), x))                                                                \
+    case LOGADDEXP: EACH(OF_TYPE(logaddexp)(x, y))                                                                     \
+    case ISNAN: EACH(TRUTH_OF(x != x))                                                                                 \
+    case ISINF: EACH(TRUTH_OF((x == (ENTRY)__builtin_inf()) | (x == -(ENTRY)__builtin_inf())))                         \
+    case ISFINITE: EACH(TRUTH_OF(x - x == 0))                                                                          \
+    case ERF: EACH(OF_TYPE(erf)(x))                                                                                    \
+    case ERFC: EACH(OF_TYPE(erfc)(x))                                                                                  \
+    case MUL_ADD: EACH(x * y + z)                                                                                      \
+    case MUL_SUB: EACH(x * y - z)                                                                                      \
+    case SUB_MUL: EACH(z - x * y)                                                                                      \
+    case MUL_MUL: EACH(x * y * z)                                                                                      \
+    case DIFF_MUL: EACH((x - y) * z)                                                                                   \
+    case GATE: EACH(SELECT(y > 0, x, (V){0}))                                                                          \
+    case BELL: EACH(OF_TYPE(bell)(x, 1))                                                                               \
+    case SIGMOID_MUL: EACH(OF_TYPE(sigmoid)(x) * y)                                                                    \
+    case SHARE_MUL: EACH(OF_TYPE(share_below)(x, 0) * y)                                                               \
+    case SHARE_BELL_MUL: EACH(OF_TYPE(share_below)(x, 1) * y)
+
 static void OF_TYPE(operate)(int64_t operation, ENTRY *out, const ENTRY *a, ptrdiff_t a_step, const ENTRY *b,
                              ptrdiff_t b_step, const ENTRY *c, ptrdiff_t c_step, ptrdiff_t n) {
     switch (operation) {
-    case MOVE: EACH(x)
-    case ADD: EACH(x + y)
-    case SUB: EACH(x - y)
-    case MUL: EACH(x * y)
     case DIV:
         if (CORRECTS && !b_step && OF_TYPE(has_reciprocal)(*b)) {
             ENTRY over = 1 / *b;
             EACH(OF_TYPE(divided)(x, y, over))
         }
         EACH(OF_TYPE(quotient)(x, y))
-    case MAXIMUM: EACH(OF_TYPE(larger)(x, y))
-    case MINIMUM: EACH(OF_TYPE(smaller)(x, y))
-    case NEG: EACH(-x)
-    case ABS: EACH(OF_TYPE(size_of)(x))
-    case SQRT: EACH(OF_TYPE(root)(x))
-    case EXP: EACH(OF_TYPE(exp)(x))
-    case EXPM1: EACH(OF_TYPE(expm1)(x))
-    case LOG: EACH(OF_TYPE(log)(x))
-    case LOG1P: EACH(OF_TYPE(log1p)(x))
-    case TANH: EACH(OF_TYPE(tanh)(x))
-    case SIGMOID: EACH(OF_TYPE(sigmoid)(x))
-    case RELU: EACH(OF_TYPE(positive)(x))
-    case CHOSEN: EACH(SELECT(y == 0, (V){0}, x * y))
-    case WHERE: EACH(SELECT(x == 0, z, y))
-    case GREATER: EACH(TRUTH_OF(x > y))
-    case GREATER_EQUAL: EACH(TRUTH_OF(x >= y))
-    case LESS: EACH(TRUTH_OF(x < y))
-    case LESS_EQUAL: EACH(TRUTH_OF(x <= y))
-    case EQUAL: EACH(TRUTH_OF(x == y))
-    case NOT_EQUAL: EACH(TRUTH_OF(x != y))
-    case AND: EACH(TRUTH_OF((x != 0) & (y != 0)))
-    case OR: EACH(TRUTH_OF((x != 0) | (y != 0)))
-    case NOT: EACH(TRUTH_OF(x == 0))
-    case XOR: EACH(TRUTH_OF((x != 0) ^ (y != 0)))
-    case SIGN: EACH(SELECT(x != x, x, TRUTH_OF(x > 0) - TRUTH_OF(x < 0)))
-    case SQUARE: EACH(x * x)
-    case RECIPROCAL: EACH(OF_TYPE(quotient)(ALL(1), x))
-    case LOGADDEXP: EACH(OF_TYPE(logaddexp)(x, y))
-    case ISNAN: EACH(TRUTH_OF(x != x))
-    case ISINF: EACH(TRUTH_OF((x == (ENTRY)__builtin_inf()) | (x == -(ENTRY)__builtin_inf())))
-    case ISFINITE: EACH(TRUTH_OF(x - x == 0))
-    case ERF: EACH(OF_TYPE(erf)(x))
-    case ERFC: EACH(OF_TYPE(erfc)(x))
-    case MUL_ADD: EACH(x * y + z)
-    case MUL_SUB: EACH(x * y - z)
-    case SUB_MUL: EACH(z - x * y)
-    case MUL_MUL: EACH(x * y * z)
-    case DIFF_MUL: EACH((x - y) * z)
-    case GATE: EACH(SELECT(y > 0, x, (V){0}))
-    case BELL: EACH(OF_TYPE(bell)(x, 1))
-    case SIGMOID_MUL: EACH(OF_TYPE(sigmoid)(x) * y)
-    case SHARE_MUL: EACH(OF_TYPE(share_below)(x, 0) * y)
-    case SHARE_BELL_MUL: EACH(OF_TYPE(share_below)(x, 1) * y)
+        EACH_OPERATION
     default:
         if (operation < FIRST_OF_TWO)
             for (ptrdiff_t i = 0; i < n; i++)
@@ -180,6 +184,19 @@ static void OF_TYPE(operate)(int64_t operation, ENTRY *out, const ENTRY *a, ptrd
                 out[i] = (ENTRY)TWO_BY_TWO[operation - FIRST_OF_TWO](a[i * a_step], b[i * b_step]);
     }
 }
+
+#if ENTRY_IS_DOUBLE
+/* One operation on one vector, for those before FIRST_OF_LIBRARY. */
+#undef EACH
+#define EACH(value) return value;
+static V OF_TYPE(operated)(int64_t operation, V x, V y, V z) {
+    switch (operation) {
+        EACH_OPERATION
+    case DIV: EACH(OF_TYPE(quotient)(x, y))
+    }
+    return x;
+}
+#endif
 
 /* The sum of n entries. */
 static ENTRY OF_TYPE(total)(const ENTRY *x, ptrdiff_t n) {

@@ -13,6 +13,7 @@
    three, as the operands above. Where the byte is set and the entry is 0, nothing that is no number passes. */
 
 #define TOGETHER 256
+#define A_FEW 8 /* entries of a run; in a longer one operands may lie in a row or be one for all */
 
 /* Products are rounded before they are added to, as the scalar engine does it: what cancels out there cancels out here. */
 #if defined(__clang__)
@@ -51,6 +52,17 @@ INLINE void gathered(double *out, const double *from, const int32_t *place, ptrd
 
 enum { PICKED_ONE_BY_ONE, IN_A_ROW, ONE_FOR_ALL, THE_FIRST };
 
+/* The results of a vector's entries of a short run, whose operands are picked or the first again: what it waits for and what
+   waits for it goes through no memory between. */
+INLINE vector_double of_few(const int32_t *run, const double *from, const int32_t *place, int64_t entries) {
+    vector_double x[] = {PICKED, {0}, {0}};
+    for (int i = 1; i < (run[1] & 3); i++) {
+        place += entries;
+        x[i] = (run[1] >> (2 * i + 2) & 3) == THE_FIRST ? x[0] : (vector_double)PICKED;
+    }
+    return operated_double(run[0], x[0], x[1], x[2]);
+}
+
 static void tape(const int64_t *w, char *const *memory) {
     const int64_t entries = w[3], runs = w[4];
     double *row = (double *)(memory[w[5]] + w[6]), *out = row + w[2], *block = (double *)(memory[w[11]] + w[12]);
@@ -60,6 +72,12 @@ static void tape(const int64_t *w, char *const *memory) {
         ptrdiff_t left = run[2], n = left;
         if (run[0] == IN_ORDER) {
             in_order(row, out, place, place + entries, place + 2 * entries, n);
+            out += n, place += n;
+            continue;
+        }
+        if (n <= A_FEW && run[0] < FIRST_OF_LIBRARY) {
+            for (ptrdiff_t i = 0; i < n; i += lanes)
+                store_double(out + i, of_few(run, row, place + i, entries));
             out += n, place += n;
             continue;
         }

@@ -32,6 +32,7 @@
 #undef BLOCK
 #undef CORRECTS
 #undef EACH
+#undef EACH_OPERATION
 #undef TRUTH_OF
 #undef MOST_ROWS
 #undef PANEL
