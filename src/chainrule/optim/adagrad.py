@@ -49,12 +49,16 @@ class Adagrad(Optimizer):
         """The sum of squares, and how many steps it has summed."""
         return "sum", "steps"
 
+    def at_start(self, data: Array, settings: Settings) -> Memory:
+        """A sum as it was told."""
+        return {"sum": np.full_like(data, settings["initial_accumulator_value"]), "steps": 0}
+
     def move(self, data: Array, gradient: Array, memory: Memory, work: Array, settings: Settings) -> None:
         """One step of one parameter."""
         if settings["weight_decay"]:
             gradient = gradient + settings["weight_decay"] * data
         if not memory:
-            memory.update(sum=np.full_like(data, settings["initial_accumulator_value"]), steps=0)
+            memory.update(self.at_start(data, settings))
         total, before = memory["sum"], memory["steps"]
         memory["steps"] = before + 1
         total += np.multiply(gradient, gradient, work)

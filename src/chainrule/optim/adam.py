@@ -76,7 +76,7 @@ class Adam(Optimizer):
         if settings["weight_decay"]:
             gradient = self.decayed(data, gradient, settings)
         if not memory:
-            memory.update(mean=np.zeros_like(data), square=np.zeros_like(data), steps=0)
+            memory.update(self.at_start(data, settings))
         mean, square = memory["mean"], memory["square"]
         steps = memory["steps"] = memory["steps"] + 1
         first, second = settings["betas"]

@@ -130,6 +130,19 @@ class Optimizer:
         """The names in a parameter's memory after a step: arrays of its shape, and the count `steps`."""
         return ()
 
+    def at_start(self, data: Array, settings: Settings) -> Memory:
+        """What is kept for a parameter before its first step, with which that is a step as any other."""
+        return {name: 0 if name == "steps" else np.zeros_like(data) for name in self.kept(settings)}
+
+    def start(self) -> bool:
+        """Keep for every parameter what is kept before its first step; whether that is all that is kept later."""
+        for settings, members in self._members:
+            for member in members:
+                member.memory.update(self.at_start(member.parameter.data, settings))
+                if member.memory.keys() != {*self.kept(settings)}:
+                    return False
+        return True
+
     def state_dict(self) -> dict[str, Any]:
         """A copy of all that the next step depends on, as plain numbers, lists and arrays; parameters are not in it.
 

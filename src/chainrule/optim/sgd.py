@@ -58,6 +58,10 @@ class SGD(Optimizer):
         """A velocity, where there is momentum."""
         return ("velocity",) if settings["momentum"] else ()
 
+    def at_start(self, data: Array, settings: Settings) -> Memory:
+        """A velocity of 0, to which the gradient is added; with dampening the first is taken whole, and not the others."""
+        return {} if settings["dampening"] else super().at_start(data, settings)
+
     def move(self, data: Array, gradient: Array, memory: Memory, work: Array, settings: Settings) -> None:
         """One step of one parameter."""
         momentum, decay = settings["momentum"], settings["weight_decay"]

@@ -23,8 +23,9 @@ from chainrule.data.structure import mapped
 from chainrule.errors import GraphError
 from chainrule.nn.module import Module
 from chainrule.training.batches import Batch, OfArrays, as_given
-from chainrule.training.step import Outcome, Prepared, TrainingStep, is_own, is_written_here, refuse_hooks
-from chainrule.training.step_program import MadeOf, Unready
+from chainrule.training.step import Outcome, Prepared, TrainingStep, is_own, refuse_hooks
+from chainrule.training.step_cache import is_written_here
+from chainrule.training.step_program import MadeOf, Unready, parts_of
 from chainrule.training.step_state import settings_of
 
 if TYPE_CHECKING:
@@ -169,8 +170,7 @@ def reason_against(run: Run) -> str:
     """Why a run's steps are not compiled, as far as is known before there is a program."""
     if default_target() != "native":
         return "the kernels were not built with this package"
-    parts = [run.model, run.loss] if isinstance(run.loss, Module) else [run.model]
-    made_of = MadeOf(run.model, run.loss, run.optimizer, run.clip_norm, parts)
+    made_of = MadeOf(run.model, run.loss, run.optimizer, run.clip_norm, parts_of(run.model, run.loss))
     try:
         refuse_hooks(made_of)
     except GraphError as error:

@@ -114,7 +114,7 @@ def fit(
     True
     """
     _check(model, optimizer, epochs)
-    named = _named(metrics)
+    named = by_name(metrics)
     order: Any = {"shuffle": shuffle, "seed": seed, "drop_last": drop_last}
     data = batches_of(model, x, y, batch_size=batch_size, sample_weight=sample_weight, owner="fit", **order)
     held_out = None if validation is None else _validation(model, validation, batch_size)
@@ -159,7 +159,7 @@ def evaluate(
         _refuse_unweighed(loss)
     order: Any = {"shuffle": False, "seed": 0, "sample_weight": sample_weight}
     data = batches_of(model, x, y, batch_size=batch_size, owner="evaluate", **order)
-    return judged(model, data, loss, _named(metrics))
+    return judged(model, data, loss, by_name(metrics))
 
 
 def predict(model: Module, x: Any, *, batch_size: int | None = 256) -> Any:
@@ -309,7 +309,8 @@ def _validation(model: Module, validation: Any, batch_size: int | None) -> Batch
     return batches_of(model, x, y, batch_size=batch_size, owner="validation", **order)
 
 
-def _named(metrics: Sequence[Metric] | Mapping[str, Metric]) -> dict[str, Metric]:
+def by_name(metrics: Sequence[Metric] | Mapping[str, Metric]) -> dict[str, Metric]:
+    """The metrics by the names under which their numbers stand."""
     if isinstance(metrics, Mapping):
         return dict(metrics)
     return {getattr(metric, "__name__", type(metric).__name__): metric for metric in metrics}

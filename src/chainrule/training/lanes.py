@@ -25,16 +25,20 @@ from chainrule.core.instructions import ALIGNED, rounded_up
 from chainrule.core.state import Quiet
 from chainrule.data.loader import order_of
 from chainrule.errors import ChainruleError
-from chainrule.nn.module import Module
+from chainrule.nn.module import Module, Parameter
 from chainrule.nn.stateless import functional_call
 from chainrule.optim.optimizer import Optimizer
 from chainrule.training.batches import as_given
 from chainrule.training.callbacks import out_of_patience
 from chainrule.training.generators import generators_of
 from chainrule.training.step import Prepared, TrainingStep, rows_of
+from chainrule.training.step_cache import is_written_here
+from chainrule.training.step_program import parts_of
 from chainrule.training.step_state import State, settings_of
 
 Array = NDArray[Any]
+GATHERED_BYTES, GATHERED_FOR = 2**22, 4
+"""Examples that are small enough to be put in the order of an epoch at once, for so many networks and more."""
 
 
 class Lane(NamedTuple):
@@ -48,6 +52,8 @@ class Lane(NamedTuple):
     optimizer: Callable[..., Optimizer]
     settings: tuple[tuple[str, Any], ...]
     """The optimizer's, sorted by name."""
+    make: Hashable
+    """What is equal for networks, with their losses, that compute the same; None where nobody knows."""
 
 
 class Plan(NamedTuple):
@@ -88,10 +94,14 @@ def train_lanes(plan: Plan, lanes: Sequence[Lane], done: Callable[[int], None]) 
     for lane in lanes:
         examples = Examples(plan, lane)
         net = Net(lane, plan.loss, seen.setdefault(examples.key, examples))
-        if net.make not in programs:
-            programs[net.make] = net.programs()
         nets.setdefault((net.make, examples.key), []).append(net)
         every.append(net)
+    gathered = plan.x.nbytes <= GATHERED_BYTES and len(seen) * GATHERED_FOR <= len(lanes)
+    for examples in seen.values():
+        examples.gathered = gathered
+    for net in every:
+        if net.make not in programs:
+            programs[net.make] = net.programs()
     judge = compiled(loss_of(lanes[0].model, plan.loss))
     for together in nets.values():
         for net in together:
@@ -106,9 +116,9 @@ def train_together(plan: Plan, nets: Sequence[Net], judge: Callable[..., Any], d
     left = [net for net in nets if not (plan.patience is None and net.leaps(plan.epochs))]
     done(plan.epochs * (len(nets) - len(left)))
     for epoch in range(1, plan.epochs + 1):
-        parts = nets[0].examples.batches(epoch)
+        batches = nets[0].examples.batches(epoch)
         for net in left:
-            net.epoch(epoch, parts)
+            net.epoch(epoch, batches)
             if plan.patience is not None and not net.diverged:
                 net.watch(judge, plan.patience)
             done(plan.epochs - epoch + 1 if net.stopped else 1)
@@ -118,18 +128,20 @@ def train_together(plan: Plan, nets: Sequence[Net], judge: Callable[..., Any], d
 def refuse_unsuited(plan: Plan, lanes: Sequence[Lane]) -> None:
     """Refuse networks that keep numbers of their own, draw at random, or are not the first one's equals.
 
-    The loss that each has at its start, alone and with its parameters in the first network, tells.
+    Where nobody knows whether they are alike, the loss that each has at its start, alone and with its parameters in the
+    first network, tells.
     """
     first = lanes[0].model
     if any(True for _ in first.named_buffers()):
         raise Unsuited("it keeps running numbers")
     if not all(x.requires_grad for x in first.parameters()):
         raise Unsuited("some of its parameters are frozen")
-    if any([generators_of(lane.model) for lane in lanes]):
+    alike = lanes[0].make is not None and len({lane.make for lane in lanes}) == 1
+    if any([generators_of(lane.model) for lane in lanes[: 1 if alike else None]]):
         raise Unsuited("it draws at random")
     size = plan.batch_size or len(lanes[0].rows)
     with Quiet():
-        for lane in lanes:
+        for lane in [] if alike else lanes:
             x, y = as_given(plan.x[lane.rows[:size]]), plan.y[lane.rows[:size]]
             parameters = {name: held.data for name, held in lane.model.named_parameters()}
             alone = np.asarray(plan.loss(lane.model(x), y).data)
@@ -147,44 +159,65 @@ def loss_of(model: Module, loss: Callable[..., Any]) -> Callable[..., Any]:
     return of_batch
 
 
+class Batches(NamedTuple):
+    """Batches of equal size that follow each other: the places of their examples, and how a program is given them."""
+
+    rows: Array | None
+    """Of shape (batches, size); None where each is all examples."""
+    steps: int
+    given: tuple[Array, ...]
+    roles: tuple[int, ...]
+
+    def but_first(self) -> Batches:
+        """Those after the first."""
+        given = [x[1:] if role == ADVANCES else x for x, role in zip(self.given, self.roles, strict=True)]
+        return Batches(None if self.rows is None else self.rows[1:], self.steps - 1, tuple(given), self.roles)
+
+
 class Examples:
     """What networks see, and in which order; `key` is equal for those that see the same."""
 
     def __init__(self, plan: Plan, lane: Lane) -> None:
-        self.rows, self.seed = lane.rows, lane.seed
+        self.x, self.y, self.rows, self.seed = plan.x, plan.y, lane.rows, lane.seed
         self.size = min(plan.batch_size or len(lane.rows), len(lane.rows))
         self.whole = self.size == len(lane.rows)
         """Whether all are one batch, which keeps its order."""
         self.key: Hashable = (id(lane.rows), None if self.whole else lane.seed)
-        self.given = plan.x, plan.y
+        self.gathered = False
+        """Whether batches are put together once for all networks, and not by every step."""
 
     @cached_property
     def data(self) -> tuple[Array, Array, None]:
         """Inputs, targets and no weights, of which the batches are parts."""
-        x, y = self.given
-        return (x[self.rows], y[self.rows], None) if self.whole else (x, y, None)
+        return (self.x[self.rows], self.y[self.rows], None) if self.whole else (self.x, self.y, None)
 
-    def batches(self, epoch: int) -> list[Array | None]:
-        """The places of an epoch's batches, those of equal size together, of shape (batches, size); None for all."""
+    def batches(self, epoch: int) -> list[Batches]:
+        """The batches of an epoch."""
+        x, y, _ = self.data
         if self.whole:
-            return [None]
-        rows = self.rows[order_of(self.seed, epoch, len(self.rows))]
-        full = len(rows) // self.size * self.size
-        parts = rows[:full].reshape(-1, self.size), rows[full:].reshape(1, -1)
-        return [np.ascontiguousarray(part, np.int64) for part in parts if part.size]
+            return [Batches(None, 1, (x, y), (STAYS, STAYS))]
+        order = self.rows[order_of(self.seed, epoch, len(self.rows))]
+        full = len(order) // self.size * self.size
+        found: list[Batches] = []
+        for part in order[:full].reshape(-1, self.size), order[full:].reshape(1, -1):
+            rows = np.ascontiguousarray(part, np.int64)
+            if self.gathered and rows.size:
+                found.append(Batches(rows, len(rows), (x[rows], y[rows]), (ADVANCES, ADVANCES)))
+            elif rows.size:
+                found.append(Batches(rows, len(rows), (x, y, rows), (STAYS, STAYS, ADVANCES)))
+        return found
 
 
 class Net:
     """A network in training, with its optimizer; those of one `make` run by the same programs."""
 
     def __init__(self, lane: Lane, loss: Callable[..., Any], examples: Examples) -> None:
-        self.lane, self.examples = lane, examples
-        self.parameters = dict(lane.model.named_parameters())
-        self.optimizer = lane.optimizer([*self.parameters.values()], **dict(lane.settings))
+        self.lane, self.loss, self.examples = lane, loss, examples
+        self.optimizer = lane.optimizer([*lane.model.parameters()], **dict(lane.settings))
         self.make: Hashable = (type(self.optimizer), settings_of(self.optimizer)[0])
-        self.step = TrainingStep(lane.model, loss, self.optimizer)
+        self.begun = False
         self.first: list[float] = []
-        """The loss before its first step, which is the engine's, once it is made."""
+        """The loss before its first step, where the engine made that."""
         self.calls: list[Call] = []
         self.row: Row
         """The numbers that calls change, where there are some."""
@@ -193,45 +226,66 @@ class Net:
         self.last_epoch = 0
         self.stopped, self.diverged = "", False
 
+    @cached_property
+    def parameters(self) -> dict[str, Parameter]:
+        return dict(self.lane.model.named_parameters())
+
+    @cached_property
+    def step(self) -> TrainingStep:
+        return TrainingStep(self.lane.model, self.loss, self.optimizer)
+
     def begin(self) -> None:
-        """Make the first step, which makes what the optimizer keeps."""
-        if not self.first:
-            data, rows = self.examples.data, self.examples.batches(1)[0]
+        """Have the optimizer keep something: what it keeps at the start, or what the engine's first step leaves."""
+        if not self.begun and not (is_written_here(self.optimizer) and self.optimizer.start()):
+            rows = self.examples.batches(1)[0].rows
+            data = self.examples.data
             self.first = [self.step.eager(*(data if rows is None else rows_of(data, rows[0])))]
+        self.begun = True
 
     def programs(self) -> list[Prepared]:
         """The programs of the steps of all networks of its make, for full batches and the last of an epoch."""
+        data = self.examples.data
         try:
             self.begin()
-            return [self.step.prepare(self.examples.data, rows) for rows in self.examples.batches(1)]
+            return [
+                self.step.prepare(rows_of(data, batches.rows[0]), None)
+                if batches.rows is not None and self.examples.gathered
+                else self.step.prepare(data, batches.rows)
+                for batches in self.examples.batches(1)
+            ]
         except Exception as error:  # a user's code may raise anything where it meets no numbers
             raise Unsuited(str(error).split("\n")[0]) from error
 
     def take(self, programs: Sequence[Prepared]) -> None:
         """Run by these from now on."""
         if all([program.version.native is not None and program.in_place for program in programs]):
-            state = State(self.step.made_of.parts, self.optimizer, programs[0].state.without)
-            self.row = Row(state)
+            parts, known = parts_of(self.lane.model, self.loss), programs[0].state
+            alike = self.lane.make is not None
+            self.row = Row(known.of(parts, self.optimizer) if alike else State(parts, self.optimizer, known.without))
             numbers = settings_of(self.optimizer)[1]
-            self.calls = [Call(program, self.row, numbers, self.examples.data) for program in programs]
+            self.calls = [Call(program, self.row, numbers) for program in programs]
 
     def leaps(self, epochs: int) -> bool:
         """Make all steps at once, where each epoch is one; or none, where its numbers do not stay finite."""
         if not (self.examples.whole and self.calls and np.isfinite(self.first).all()):
             return False
-        losses = self.calls[0].made(None, epochs - 1)
+        batches = self.examples.batches(1)[0]._replace(steps=epochs - len(self.first))
+        self.row.keep()
+        losses = self.calls[0].made(batches)
         if losses is None or not np.isfinite(losses).all() or not self.is_sound():
             self.row.take_back()
             return False
         self.last_epoch = epochs
         return True
 
-    def epoch(self, epoch: int, parts: Sequence[Array | None]) -> None:
-        losses: list[float] = []
-        for i, rows in enumerate(parts):
-            begun = epoch == 1 and not i
-            losses += self.first * begun
-            losses += self.made(i, rows if rows is None else rows[begun:], begun)
+    def epoch(self, epoch: int, batches: Sequence[Batches]) -> None:
+        if epoch == 1 and self.first:
+            batches = [batches[0].but_first(), *batches[1:]]
+        losses = self.by_programs(batches)
+        if losses is None:
+            losses = [loss for part in batches for loss in self.one_by_one(part)]
+        if epoch == 1:
+            losses = self.first + losses
         self.last_epoch = epoch
         bad = next((i for i, x in enumerate(losses) if not isfinite(x)), None)
         if bad is not None:
@@ -240,19 +294,28 @@ class Net:
             self.stopped = f"a parameter became infinite or nan in epoch {epoch}"
         self.diverged = bool(self.stopped)
 
-    def made(self, program: int, rows: Array | None, begun: bool) -> list[float]:
-        """The losses of a step on each of these batches, by a program."""
-        if begun if rows is None else not len(rows):
-            return []
-        if self.calls:
-            losses = self.calls[program].made(rows, 1 if rows is None else len(rows))
-            if losses is not None:
-                return losses.tolist()
-            self.row.take_back()
-            self.row.written()
-            self.calls = []
+    def by_programs(self, batches: Sequence[Batches]) -> list[float] | None:
+        """The losses of a step on each of these batches; None where a program refuses numbers, or there is none."""
+        if not self.calls:
+            return None
+        self.row.keep()
+        losses: list[float] = []
+        for call, part in zip(self.calls, batches, strict=True):
+            made = call.made(part)
+            if made is None:
+                self.row.take_back()
+                self.row.written()
+                self.calls = []
+                return None
+            losses += made
+        return losses
+
+    def one_by_one(self, batches: Batches) -> list[float]:
+        """The losses of a step on each of these batches, where each step is looked at."""
         x, y, _ = self.examples.data
-        return [self.step(x, y)] if rows is None else self.step.scan(x, y, rows).tolist()
+        if batches.rows is None or not batches.steps:
+            return [self.step(x, y) for _ in range(batches.steps)]
+        return self.step.scan(x, y, batches.rows).tolist()
 
     def is_sound(self) -> bool:
         numbers = self.row.parameters if self.calls else [held.data for held in self.parameters.values()]
@@ -316,28 +379,28 @@ class Row:
 class Call:
     """A program of steps and what it runs on, called again and again without asking more."""
 
-    def __init__(self, program: Prepared, row: Row, numbers: Sequence[float], data: Any) -> None:
-        self.program, self.row = program, row
-        self.outside = [plain(x) for x in program.version.trace.held.values()]
-        self.given = [*row.arrays, *numbers, *[part for part in data if part is not None]]
+    def __init__(self, program: Prepared, row: Row, numbers: Sequence[float]) -> None:
+        self.program = program
+        self.given = (*row.arrays, *numbers)
         roles = [STAYS] * len(self.given)
         for k, i in enumerate(program.example.changed, 1):
             roles[i] = k
-        stay = (STAYS,) * len(self.outside)
-        self.roles, self.roles_by_rows = (*roles, *stay), (*roles, ADVANCES, *stay)
+        self.roles = tuple(roles)
+        self.outside = tuple([plain(x) for x in program.version.trace.held.values()])
+        self.outside_roles = (STAYS,) * len(self.outside)
         self.last_ones = len(program.version.trace.outputs) - len(row.state.members)
 
-    def made(self, rows: Array | None, steps: int) -> Array | None:
-        """The losses of some steps, on the batches of `rows` or on all examples; None where numbers are refused."""
+    def made(self, batches: Batches) -> list[float] | None:
+        """The losses of a step on each of these batches; None where numbers are refused."""
+        if not batches.steps:
+            return []
         example = self.program.example
-        self.row.keep()
-        if not steps:
-            return np.zeros(0)
-        roles = self.roles if rows is None else self.roles_by_rows
-        given = (*self.given, *(() if rows is None else (rows,)), *self.outside)
+        given = (*self.given, *batches.given, *self.outside)
+        roles = (*self.roles, *batches.roles, *self.outside_roles)
         try:
-            results = self.program.version.native.scan(steps, roles, given, self.last_ones, True)
+            results = self.program.version.native.scan(batches.steps, roles, given, self.last_ones, True)
         except IndexError:
             return None
-        unfit = results[1 + len(example.changed) + example.weighs] if example.refuses else None
-        return None if unfit is not None and unfit.any() else results[0]
+        if example.refuses and any(results[1 + len(example.changed) + example.weighs].tolist()):
+            return None
+        return results[0].tolist()

@@ -37,8 +37,8 @@ from chainrule.program.around import Around
 from chainrule.program.trace import paths
 from chainrule.training.batches import Batch, arrays_of, as_given, dtype_of, output_of
 from chainrule.training.cost import descend, loss_number, loss_of, refuse_cut_off
-from chainrule.training.step_cache import likeness, step_cache
-from chainrule.training.step_program import Draw, Example, MadeOf, draws_of, example_of
+from chainrule.training.step_cache import is_written_here, likeness, step_cache
+from chainrule.training.step_program import Draw, Example, MadeOf, draws_of, example_of, parts_of
 from chainrule.training.step_state import State, are_the_same, attributes_of, memory_key, settings_of
 
 Array = np.ndarray[Any, Any]
@@ -118,8 +118,7 @@ class TrainingStep:
         self.target = target or default_target()
         if self.target not in RUNS:
             raise DtypeError(f"a compiled step runs on {' or '.join(RUNS)}, not on {target!r}")
-        parts = [model, loss] if isinstance(loss, Module) else [model]
-        self.made_of = MadeOf(model, loss, optimizer, clip_norm, parts)
+        self.made_of = MadeOf(model, loss, optimizer, clip_norm, parts_of(model, loss))
         self.tells = False
         """Whether a program gives the predictions too."""
         self.programs: dict[Hashable, Prepared] = {}
@@ -418,12 +417,6 @@ def is_own(made_of: MadeOf) -> bool:
     parts = [module for part in made_of.parts for module in part.modules()]
     steps = [step for part in parts for step in getattr(part, "steps", [])]
     return all([is_written_here(x) for x in [made_of.loss, made_of.optimizer, *parts, *steps]])
-
-
-def is_written_here(x: Any) -> bool:
-    """Whether a function, or the class of an object, is this package's."""
-    found = getattr(x, "__module__", None)
-    return (found if isinstance(found, str) else type(x).__module__).startswith("chainrule.")
 
 
 def ways(version: Version, example: Example) -> tuple[bool, bool]:

@@ -19,7 +19,7 @@ import numpy as np
 from chainrule.codegen.version import Version
 from chainrule.core.operation import Operation
 from chainrule.core.tensor import Tensor
-from chainrule.nn.module import Module
+from chainrule.nn.module import Module, Parameter
 from chainrule.training.step_program import Draw, Example, MadeOf
 
 MOST, MOST_BYTES = 64, 2**26
@@ -44,6 +44,8 @@ class Likeness:
 
     def __init__(self) -> None:
         self.met: dict[int, int] = {}
+        self.kept: list[Any] = []
+        """What was met: the first of each."""
 
     def of(self, x: Any) -> Hashable:
         """What is equal for all that are made alike."""
@@ -59,12 +61,34 @@ class Likeness:
             if place is not None:
                 return place
             self.met[id(x)] = len(self.met)
-            if isinstance(x, Module):
+            self.kept.append(x)
+            if isinstance(x, Module) and is_written_here(x):
                 return type(x), self.of(vars(x))
+            if isinstance(x, Module):
+                raise Unlike
             return (type(x), x.shape, x.dtype.str, x.requires_grad) if isinstance(x, Tensor) else type(x.bit_generator)
-        if isinstance(x, type | Operation) or (isinstance(x, FunctionType) and x.__closure__ is None):
+        if isinstance(x, type | Operation) or (
+            isinstance(x, FunctionType) and x.__closure__ is None and is_written_here(x)
+        ):
             return x
         raise Unlike
+
+
+def is_written_here(x: Any) -> bool:
+    """Whether a function, or the class of an object, is this package's."""
+    found = getattr(x, "__module__", None)
+    return (found if isinstance(found, str) else type(x).__module__).startswith("chainrule.")
+
+
+def make_of(model: Module, loss: Any) -> Hashable | None:
+    """What is equal for models that, with just this loss, compute the same of their parameters; None if unknown."""
+    found = Likeness()
+    try:
+        make = found.of(model)
+    except Unlike:
+        return None
+    plain = any([isinstance(x, Tensor) and not isinstance(x, Parameter) for x in found.kept])
+    return None if plain or not is_written_here(loss) else (make, id(loss))
 
 
 def likeness(made_of: MadeOf, draws: Sequence[Draw], *beside: Hashable) -> Hashable | None:

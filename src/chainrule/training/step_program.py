@@ -105,6 +105,11 @@ class MadeOf(NamedTuple):
         return list({id(g): g for part in self.parts for g in generators_of(part).values()}.values())
 
 
+def parts_of(model: Module, loss: Any) -> list[Module]:
+    """The modules that have parameters: the model, and a loss that is one."""
+    return [model, loss] if isinstance(loss, Module) else [model]
+
+
 class Example(NamedTuple):
     """A traced step: its program, and what its results are.
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable, Sequence
+from copy import copy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,9 +41,12 @@ class State:
         names = names_of_parameters(parts)
         groups = [g for g, group in enumerate(optimizer.param_groups) for _ in group["params"]]
         self.members: list[Member] = []
+        self.places: list[int] = []
+        """Of the members among what the optimizer moves."""
         self.without = tuple(unmoved)
         self.unmoved: list[Tensor] = []
-        for parameter, memory, group in zip(optimizer.params, optimizer.memory, groups, strict=True):
+        moved = zip(optimizer.params, optimizer.memory, groups, strict=True)
+        for place, (parameter, memory, group) in enumerate(moved):
             if not parameter.requires_grad or names.get(id(parameter)) in unmoved:
                 self.unmoved.append(parameter)
                 continue
@@ -50,18 +54,36 @@ class State:
                 raise GraphError(
                     f"the optimizer moves a {parameter.describe()} that is no parameter of the model or of the loss"
                 )
+            self.places.append(place)
             self.members.append(Member(names[id(parameter)], parameter, memory, group))
         buffers = {name: held for part in parts for name, held in part.named_buffers()}
         self.buffers = {name: held for name, held in buffers.items() if not is_count(held)}
         self.counting = {name: held for name, held in buffers.items() if is_count(held)}
+        self.shared = type(optimizer).__module__.startswith("chainrule.")
+        self.look()
+
+    def look(self) -> None:
+        """What the optimizer keeps for the members: which arrays, and which counts are one."""
         self.kept = list(dict.fromkeys([name for m in self.members for name, x in m.memory.items() if is_array(x)]))
         counts = [(m, name) for m in self.members for name, x in m.memory.items() if not is_array(x)]
         self.names = [set(m.memory) for m in self.members]
-        self.shared = type(optimizer).__module__.startswith("chainrule.")
         self.counts: dict[Hashable, list[tuple[Memory, str]]] = {}
         for i, (member, name) in enumerate(counts):
             key = (member.group, name, member.memory[name]) if self.shared else i
             self.counts.setdefault(key, []).append((member.memory, name))
+
+    def of(self, parts: Sequence[Module], optimizer: Optimizer) -> State:
+        """The state of other modules that are made alike and have no buffers, moved by such an optimizer."""
+        other = copy(self)
+        other.modules = [module for part in parts for module in part.modules()]
+        moved = list(zip(optimizer.params, optimizer.memory, strict=True))
+        other.members = [
+            Member(member.name, *moved[place], member.group)
+            for place, member in zip(self.places, self.members, strict=True)
+        ]
+        other.unmoved = [x for place, (x, _) in enumerate(moved) if place not in self.places]
+        other.look()
+        return other
 
     def tree(self) -> tuple[Any, ...]:
         """Parameters, what is kept for each by name, the optimizer's counts, buffers, and counts in buffers."""

@@ -12,7 +12,6 @@ import statistics
 import warnings
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from inspect import Parameter as Argument
 from inspect import signature
 from itertools import product
@@ -28,16 +27,17 @@ from chainrule.nn.module import Module
 from chainrule.optim import Adam
 from chainrule.optim.optimizer import Optimizer
 from chainrule.table import Table, json_of, shown
-from chainrule.training.batches import as_numbers, dtype_of
+from chainrule.training.batches import Batches, as_numbers, batches_of, dtype_of
 from chainrule.training.callbacks import EarlyStopping
-from chainrule.training.fit import evaluate, fit, refuse_epochs
+from chainrule.training.fit import by_name, fit, refuse_epochs
 from chainrule.training.lanes import Ended, Lane, Plan, Unsuited, train_lanes
-from chainrule.training.run import Metric
+from chainrule.training.run import Metric, judged
+from chainrule.training.step_cache import make_of
 
 Array = NDArray[Any]
 Settings = dict[str, Any]
 OF_TRAINING = ("optimizer", "loss", "epochs", "batch_size")
-JUDGED_AT_ONCE = 1024
+JUDGED_AT_ONCE = 2048
 """Examples of a batch on which a trained network is judged."""
 SEEDS = ("seed", "rng")
 """The names under which a builder may ask for the seed."""
@@ -309,7 +309,8 @@ class Work(NamedTuple):
         judged_on = None if self.patience is None else self.judged_on(job.fold)
         if judged_on is not None:
             watched = as_numbers(judged_on[0], dtype, "x"), as_numbers(judged_on[1], dtype, "y")
-        return Lane(model, self.splits[job.fold][0], watched, job.seed, self.taken(job, "optimizer"), settings)
+        make = make_of(model, self.taken(job, "loss"))
+        return Lane(model, self.splits[job.fold][0], watched, job.seed, self.taken(job, "optimizer"), settings, make)
 
     def judged_on(self, fold: int) -> tuple[Array, Array] | None:
         """Inputs and targets that the networks of a fold are judged by, if any."""
@@ -321,15 +322,35 @@ class Work(NamedTuple):
         rows = self.splits[fold][0]
         return self.x[rows], self.y[rows]
 
-    def run(self, job: Job, model: Module, ended: Ended, own: Any, judged_on: Any) -> Run:
-        """What a trained network came to on its own examples, and on those that it is judged by."""
+    def run(self, job: Job, model: Module, ended: Ended, data: Mapping[str, Batches]) -> Run:
+        """What a trained network came to on examples, whose number's names begin with theirs."""
         loss: Any = self.taken(job, "loss")
-        judged = partial(evaluate, model, loss=loss, metrics=self.metrics, batch_size=JUDGED_AT_ONCE)
-        numbers = judged(*own)
-        if judged_on is not None:
-            numbers |= {f"val_{name}": held for name, held in judged(*judged_on).items()}
+        numbers = {
+            front + name: held
+            for front, batches in data.items()
+            for name, held in judged(model, batches, loss, by_name(self.metrics)).items()
+        }
         fold = job.fold if self.splits[job.fold][1] is not None else None
         return Run(job.settings, job.seed, fold, numbers, *ended, model)
+
+
+class Judging:
+    """The examples that networks are judged by, made ready once for each fold and type of numbers."""
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self.known: dict[Any, dict[str, Batches]] = {}
+
+    def of(self, fold: int, model: Module) -> dict[str, Batches]:
+        """Those that a network was trained on, and those held back, if any."""
+        key = fold, dtype_of(model)
+        if key not in self.known:
+            given = {"": self.work.own(fold), "val_": self.work.judged_on(fold)}
+            order: Any = {"batch_size": JUDGED_AT_ONCE, "shuffle": False, "seed": 0, "owner": "sweep"}
+            self.known[key] = {
+                front: batches_of(model, *pair, **order) for front, pair in given.items() if pair is not None
+            }
+        return self.known[key]
 
 
 def trained(work: Work, jobs: Sequence[Job], done: Callable[[int], None]) -> Found:
@@ -354,16 +375,21 @@ def trained(work: Work, jobs: Sequence[Job], done: Callable[[int], None]) -> Fou
                 lanes[i] = work.lane(jobs[i])
             told = [train_alone(plan, lanes[i], done) for i in members]
         ended |= dict(zip(members, told, strict=True))
-    data = {fold: (work.own(fold), work.judged_on(fold)) for fold in {job.fold for job in jobs}}
-    return Found([work.run(job, lanes[i].model, ended[i], *data[job.fold]) for i, job in enumerate(jobs)], alone)
+    judging = Judging(work)
+    models = [lane.model for lane in lanes]
+    return Found(
+        [work.run(job, models[i], ended[i], judging.of(job.fold, models[i])) for i, job in enumerate(jobs)], alone
+    )
 
 
 def kind_of(work: Work, job: Job, lane: Lane) -> Any:
     """What networks that are trained side by side have in common."""
-    shapes = tuple([(name, held.shape, held.dtype) for name, held in lane.model.named_parameters()])
-    training = [work.taken(job, name) for name in ("loss", "epochs", "batch_size")]
     watched = None if lane.watched is None else len(lane.watched[0])
-    return repr((lane.model, work.parts(job.settings)[0], training)), shapes, len(lane.rows), watched
+    training = work.taken(job, "epochs"), work.taken(job, "batch_size"), len(lane.rows), watched
+    if lane.make is not None:
+        return lane.make, training
+    shapes = tuple([(name, held.shape, held.dtype) for name, held in lane.model.named_parameters()])
+    return repr((lane.model, work.parts(job.settings)[0], work.taken(job, "loss"))), shapes, training
 
 
 def train_alone(plan: Plan, lane: Lane, done: Callable[[int], None]) -> Ended:
