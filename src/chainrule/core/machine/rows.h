@@ -180,7 +180,7 @@ static void OF_TYPE(short_rows)(int64_t what, const ENTRY *x, ENTRY *out, int64_
         OF_TYPE(columns_of)(x, some, n, column);
         V largest = OF_TYPE(load)(column[0]), sum = {0};
         for (ptrdiff_t j = 1; j < n; j++)
-            largest = OF_TYPE(larger)(largest, OF_TYPE(load)(column[j]));
+            largest = OF_TYPE(larger_number)(largest, OF_TYPE(load)(column[j]));
         if (what == LOG_SUM_EXP)
             largest = SELECT(largest - largest == 0, largest, (V){0});
         for (ptrdiff_t j = 0; j < n; j++) {

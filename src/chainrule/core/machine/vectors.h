@@ -139,10 +139,12 @@ INLINE void OF_TYPE(store_lanes)(ENTRY *p, V x, ptrdiff_t n) {
 #endif
 INLINE V OF_TYPE(at_most)(ENTRY most, V x) { return BOUND(min, ALL(most), x); }
 INLINE V OF_TYPE(at_least)(ENTRY least, V x) { return BOUND(max, ALL(least), x); }
+INLINE V OF_TYPE(larger_number)(V x, V y) { return BOUND(max, x, y); }
 #undef BOUND
 #else
 INLINE V OF_TYPE(at_most)(ENTRY most, V x) { return SELECT(x > most, ALL(most), x); }
 INLINE V OF_TYPE(at_least)(ENTRY least, V x) { return SELECT(x < least, ALL(least), x); }
+INLINE V OF_TYPE(larger_number)(V x, V y) { return SELECT(x > y, x, y); }
 #endif
 
 /* The size of x; a number of that size and the sign of y. */
