@@ -50,6 +50,30 @@ WORDS = """
 OPERATION = {name: i for i, name in enumerate(WORDS.split())}
 """The operations in chains, in the order of plan.h."""
 
+JOINED = {
+    ("add", 0, "mul"): "mul_add",
+    ("add", 1, "mul"): "mul_add",
+    ("sub", 0, "mul"): "mul_sub",
+    ("sub", 1, "mul"): "sub_mul",
+    ("mul", 0, "mul"): "mul_mul",
+    ("mul", 1, "mul"): "mul_mul",
+    ("mul", 0, "sub"): "diff_mul",
+    ("mul", 1, "sub"): "diff_mul",
+    ("mul", 0, "sigmoid"): "sigmoid_mul",
+    ("mul", 1, "sigmoid"): "sigmoid_mul",
+    ("mul", 0, "share"): "share_mul",
+    ("mul", 1, "share"): "share_mul",
+}
+"""An operation, the place of an operand that nobody else reads and what that is: the two as one, which reads once."""
+
+AS_ONE = {
+    (OPERATION[second], place, OPERATION[first]): OPERATION[both]
+    for (second, place, first), both in JOINED.items()
+    if first in OPERATION
+}
+FIRST_OF_TWO = {first for _, _, first in AS_ONE}
+OF_ONE_OPERAND = OPERATION["sigmoid"]
+
 ONCE = 0x100
 """Added to an operation on numbers, before the first block."""
 
@@ -514,6 +538,7 @@ class Chain:
         self.operations.append((OPERATION[name] + ONCE * once, into, *operands, *rest))
 
     def written(self, plan: Plan) -> None:
+        self.join()
         size = math.prod(self.shape)
         shape, strides = joined_axes(self.shape, [p.strides for kind, p in self.slots if kind is Slot.STRIDED])
         work = size * len(self.operations)
@@ -525,6 +550,43 @@ class Chain:
         for memory, ways in self.entries().items():
             plan.entries[memory, plan.instructions] = ways
         plan.emit_parts(Code.CHAIN, words, [p for _, p in self.slots], work)
+
+    def join(self) -> None:
+        """Do two operations as one where the machine has that and only the second reads what the first leaves."""
+        k = 0
+        while k < len(self.operations):
+            joined = self.joined(k)
+            if joined is None:
+                k += 1
+            else:
+                i, operation = joined
+                self.operations[i] = operation
+                del self.operations[k]
+
+    def joined(self, k: int) -> tuple[int, tuple[int, ...]] | None:
+        """The place of the one operation that reads what operation k leaves in a register, and what both are as one."""
+        first, register, *given = self.operations[k]
+        reader = None
+        if first not in FIRST_OF_TWO or register >= REGISTERS:
+            return None
+        for i, (_, into, *read) in enumerate(self.operations[k + 1 :], k + 1):
+            if register in read:
+                if reader is not None:
+                    return None
+                reader = i
+            if into == register:
+                break
+            if into in given and reader is None:
+                return None
+        if reader is None:
+            return None
+        second, into, *read = self.operations[reader]
+        place = read.index(register)
+        both = AS_ONE.get((second, place, first))
+        if both is None or read[:2].count(register) > 1:
+            return None
+        operands = [*given[: 1 if first == OF_ONE_OPERAND else 2], read[1 - place]]
+        return reader, (both, into, *operands, *operands[: 3 - len(operands)])
 
     def part(self, shape: tuple[int, ...], strides: Sequence[tuple[int, ...]], within: Range) -> list[int]:
         """As words, the chain on a range of the first axis."""

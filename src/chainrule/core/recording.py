@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.instructions import REGISTERS, Chain, Plan, Slot, bits
+from chainrule.core.instructions import JOINED, REGISTERS, Chain, Plan, Slot, bits
 from chainrule.core.operation import book
 from chainrule.core.place import Place
 
@@ -30,22 +30,6 @@ NAMES = {"add": "add", "subtract": "sub", "multiply": "mul", "divide": "div", "n
 
 PRIMITIVE = {"erf": "erf", "erfc": "erfc", "logistic": "sigmoid", "relu": "relu", "share_below": "share"}
 """Kernels and rules that are operations of the machine."""
-
-JOINED = {
-    ("add", 0, "mul"): "mul_add",
-    ("add", 1, "mul"): "mul_add",
-    ("sub", 0, "mul"): "mul_sub",
-    ("sub", 1, "mul"): "sub_mul",
-    ("mul", 0, "mul"): "mul_mul",
-    ("mul", 1, "mul"): "mul_mul",
-    ("mul", 0, "sub"): "diff_mul",
-    ("mul", 1, "sub"): "diff_mul",
-    ("mul", 0, "sigmoid"): "sigmoid_mul",
-    ("mul", 1, "sigmoid"): "sigmoid_mul",
-    ("mul", 0, "share"): "share_mul",
-    ("mul", 1, "share"): "share_mul",
-}
-"""An operation, the place of an operand that nobody else reads and what that is: the two as one, which reads once."""
 
 NUMBERS, FIRST_ARGUMENT = range(2)
 """The pieces of a chain's memory: its numbers, then the arguments, then what is given."""
