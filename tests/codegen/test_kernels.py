@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from importlib.machinery import ExtensionFileLoader
 from importlib.util import module_from_spec, spec_from_loader
 from typing import Any
@@ -289,6 +290,26 @@ def test_rows_of_every_size(kind, dtype):
         assert_close(found, right, **tolerance(dtype))
 
 
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("kind", ROWS)
+def test_many_rows_at_once_are_what_each_is(kind, dtype):
+    for n in (1, 2, 3, 7, 8, 10, 12, 13, 16):
+        x = rng.normal(size=(53, n)).astype(dtype)
+        for row, special in enumerate((np.nan, np.inf, -np.inf, -0.0)):
+            x[5 * row + 1, row % n] = special
+        with np.errstate(all="ignore"):
+            right = ROWS[kind](x)
+        for kernels in KERNELS:
+
+            def build(plan: Plan, places: list[Place], out: Place) -> None:
+                plan.rows(kind, *places, out)
+
+            (found,) = made(build, [x], right.shape, dtype, [kernels]).values()
+            each = [made(build, [row[None]], right[:1].shape, dtype, [kernels])[kernels][0] for row in x]
+            assert_equal({kernels: found}, np.array(each))
+            assert_close({kernels: found[21:]}, right[21:], **tolerance(dtype))
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.bool_, np.int64])
 def test_copies_of_every_layout(dtype):
     for shape in [(1, 1), (3, 70), (70, 3), (17, 33)]:
@@ -316,10 +337,11 @@ def test_entries_are_picked_and_put(dtype, kind):
         assert_equal(made(taken, [x, rows], (40, 3), dtype), x[rows])
         pairs = rng.integers(-3, 3, 40).astype(kind)
 
-        def both(plan: Plan, places: list[Place], out: Place, size: int = size) -> None:
+        def both(plan: Plan, places: list[Place], out: Place, size: int = size, code: Code = Code.PUT) -> None:
             one = out.dtype.itemsize
-            plan.places(Code.PUT, places[0], out, one, [(places[1], 0, size, 3 * one), (places[2], 1, 3, one)])
+            plan.places(code, places[0], out, one, [(places[1], 0, size, 3 * one), (places[2], 1, 3, one)])
 
+        assert_equal(made(partial(both, code=Code.TAKE), [x, rows, pairs], (40,), dtype), x[rows, pairs])
         given = rng.normal(size=40).astype(dtype)
         right = np.zeros((size, 3), dtype)
         np.add.at(right, (rows, pairs), given)
@@ -636,6 +658,38 @@ def test_logaddexp(dtype):
     with np.errstate(all="ignore"):
         right = np.logaddexp(x, y)
     assert_close(chained("logaddexp", [x, y], dtype), right, rtol=8 * np.finfo(dtype).eps)
+
+
+def test_operations_that_are_joined_compute_what_each_did():
+    made_of = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "sigmoid": lambda x: 1 / (1 + np.exp(-x))}
+    x, y = rng.normal(size=(2, 9))
+    joined = 0
+    for seed in range(120):
+        draw = np.random.default_rng(seed)
+        right: list[Any] = []
+
+        def build(plan: Plan, places: list[Place], out: Place, draw: Any = draw, right: list[Any] = right) -> None:
+            nonlocal joined
+            chain = Chain(np.dtype(float), x.shape)
+            at = [*range(3), *[chain.slot(Slot.STREAM, place) for place in (out, *places)]]
+            held = dict(zip(at, [np.zeros(9)] * 4 + [x, y], strict=True))
+            chain.operations = []
+            for register in at[:4]:
+                chain.operate("identity", register, at[4])
+                held[register] = x
+            for k in range(10):
+                name = [*made_of][draw.integers(4)]
+                into = at[3] if k == 9 else at[draw.integers(4)]
+                read = [at[i] for i in draw.integers(0, 6, 1 if name == "sigmoid" else 2)]
+                chain.operate(name, into, *read)
+                held[into] = made_of[name](*[held[i] for i in read])
+            chain.written(plan)
+            joined += 14 - len(chain.operations)
+            right.append(held[at[3]])
+
+        found = made(build, [x, y], x.shape, float)
+        assert_close(found, right[0], rtol=1e-9, atol=1e-9)
+    assert joined > 40
 
 
 def test_totals_of_every_size():

@@ -47,6 +47,20 @@ SETTINGS = [
 KINDS = [optim.SGD, optim.Adam, optim.AdamW, optim.Adagrad, optim.RMSprop]
 
 
+@pytest.mark.parametrize(("name", "settings"), SETTINGS)
+def test_a_first_step_is_one_like_any_other_from_what_is_kept_at_the_start(name, settings):
+    found = []
+    for starts in (False, True):
+        w = cr.Tensor([1.0, -2.0], requires_grad=True)
+        optimizer = getattr(optim, name)([w], **settings)
+        if starts:
+            assert optimizer.start() == (not settings.get("dampening"))
+        (w * w).sum().backward()
+        optimizer.step()
+        found.append((w.tolist(), optimizer.state_dict()["state"]))
+    assert str(found[0]) == str(found[1])
+
+
 @pytest.mark.parametrize("name", REFERENCE)
 def test_the_reference_numbers(name):
     kind, settings, expected = REFERENCE[name]

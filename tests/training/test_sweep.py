@@ -11,6 +11,7 @@ import pytest
 import chainrule as cr
 from chainrule import nn
 from chainrule.errors import ChainruleError, DtypeError, ShapeError
+from chainrule.training.step_cache import make_of
 
 X, Y = cr.data.make_moons(61, noise=0.2, seed=0)
 NUMBERS = np.sin(X @ np.array([1.0, -2.0]))[:, None]
@@ -227,6 +228,32 @@ def test_networks_that_only_look_alike_are_not_mixed_up():
             progress=False,
         )
         assert_alike(run.model, net)
+
+
+def test_losses_that_only_look_alike_are_not_mixed_up():
+    losses = [nn.CrossEntropyLoss(), nn.CrossEntropyLoss(label_smoothing=0.3), nn.CrossEntropyLoss([1.0, 5.0])]
+    found = cr.sweep(net_of, {"loss": losses, "lr": [0.1, 0.05]}, (X, Y), loss=None, epochs=3, progress=False)
+    for run in found.runs:
+        assert_alike(run.model, alone(run, X, Y, None, cr.optim.Adam, epochs=3))
+
+
+def test_only_networks_of_this_package_are_known_to_compute_the_same():
+    class Scaled(nn.Sequential):
+        """One that multiplies by a number that is no parameter."""
+
+    loss = nn.CrossEntropyLoss()
+    known = make_of(net_of(0), loss)
+    assert known == make_of(net_of(1), loss)
+    other = nn.Sequential(*net_of(0).steps)
+    other.scale = cr.Tensor(2.0)
+    foreign = Scaled(*net_of(0).steps)
+    hooked = net_of(0)
+    hooked[1].register_forward_hook(lambda module, inputs, out: 2 * out)
+    for unknown in (other, foreign, hooked):
+        assert make_of(unknown, loss) is None
+    assert make_of(net_of(0), lambda out, y: loss(out, y)) is None
+    different = [net_of(0, width=6), net_of(0, activation=nn.ReLU), net_of(0, dtype=np.float32)]
+    assert known not in [make_of(net_of(0), nn.CrossEntropyLoss()), *[make_of(net, loss) for net in different]]
 
 
 def test_a_lane_that_diverges_spoils_no_other_and_is_said():

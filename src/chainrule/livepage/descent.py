@@ -68,7 +68,8 @@ def print_optimizer(kind: str, size: int) -> tuple[str, list[str]]:
     made, told, _ = OPTIMIZERS[kind]
     optimizer = made([cr.Tensor(np.zeros(size), requires_grad=True)], **told)
     settings = {**optimizer.param_groups[0]}
-    kept = list(optimizer.kept(settings))  # type: ignore[attr-defined]  # every optimizer of this package says so
+    at_start = optimizer.at_start(np.zeros(size), settings)
+    kept = list(at_start)
 
     def step(leaves: list[Any]) -> list[Any]:
         data, gradient, rate, *held = [Cell(x) for x in leaves]
@@ -82,7 +83,6 @@ def print_optimizer(kind: str, size: int) -> tuple[str, list[str]]:
         )
         return [data.now, *[memory[name].now for name in kept]]
 
-    # Before the first step nothing was moved, and no step done.
-    start = [0.0 if name == "steps" else np.zeros(size) for name in kept]
+    start = [float(held) if name == "steps" else held for name, held in at_start.items()]
     example = [np.full(size, 0.5), np.full(size, 0.25), 0.1, *start]
     return printed(step, example, ["data", "gradient", "rate", *kept]), kept

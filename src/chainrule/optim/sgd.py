@@ -59,7 +59,7 @@ class SGD(Optimizer):
         return ("velocity",) if settings["momentum"] else ()
 
     def at_start(self, data: Array, settings: Settings) -> Memory:
-        """A velocity of 0, to which the gradient is added; with dampening the first is taken whole, and not the others."""
+        """A velocity of 0, to which gradients are added; with dampening the first alone is taken whole."""
         return {} if settings["dampening"] else super().at_start(data, settings)
 
     def move(self, data: Array, gradient: Array, memory: Memory, work: Array, settings: Settings) -> None:

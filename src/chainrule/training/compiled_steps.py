@@ -21,7 +21,6 @@ from chainrule.codegen.version import Version, default_target
 from chainrule.core.state import switches
 from chainrule.data.structure import mapped
 from chainrule.errors import GraphError
-from chainrule.nn.module import Module
 from chainrule.training.batches import Batch, OfArrays, as_given
 from chainrule.training.step import Outcome, Prepared, TrainingStep, is_own, refuse_hooks
 from chainrule.training.step_cache import is_written_here
