@@ -56,7 +56,8 @@ def guesses(term: Term) -> Iterator[tuple[str, tuple[Any, ...], dict[str, Any]]]
         yield "solve", (product.inputs[0], *flat_or_same(product.inputs[1])[:1]), {}
     if name == "sum" and name_of(inputs[0]) == "index":
         yield "trace", inputs[0].inputs, {}
-    if name in ("index", "scatter") and term.ndim in (1, 2):
+    # One entry is no diagonal.
+    if name in ("index", "scatter") and term.ndim in (1, 2) and term.size > 1:
         yield "diag", inputs, {}
     if name == "sqrt" and name_of(inputs[0]) == "sum" and name_of(inputs[0].inputs[0]) == "square":
         yield "norm", inputs[0].inputs[0].inputs, {}

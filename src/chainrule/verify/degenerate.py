@@ -11,6 +11,7 @@ what is asked is tried at the numbers and at generic ones: what differs there an
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +23,7 @@ from chainrule.errors import GraphError
 from chainrule.expression.arguments import names_of, values_of
 from chainrule.program import Step
 from chainrule.verify.answers.numbers import walk_at
-from chainrule.verify.marking.changes import Change
+from chainrule.verify.marking.changes import Change, derivative
 from chainrule.verify.marking.fingerprints import agrees, agrees_everywhere, given, what_mistakes_give
 from chainrule.verify.marking.marked import number
 from chainrule.verify.marking.problem import Problem, probes_of, read_problem
@@ -81,12 +82,15 @@ class Degenerate:
         count = len(self.hidden)
         some = f"{count} mistake{'s' * (count != 1)} cannot be seen with these numbers"
         lines = [some if count else "every mistake shows with these numbers"]
-        lines += [one.line for one in self.hidden[: MOST_LINES - 5]]
-        if len(self.hidden) > MOST_LINES - 5:
-            lines.append(f"  and {len(self.hidden) - MOST_LINES + 5} more")
-        for wrt, value, names in self.alike[:2]:
+        # One mistake may be made in several ways at one place: the line is the same.
+        told = list(Counter([one.line for one in self.hidden]).items())[: MOST_LINES - 5]
+        lines += [line + (f" ({ways} ways)" if ways > 1 else "") for line, ways in told]
+        if count > sum([ways for _, ways in told]):
+            lines.append(f"  and {count - sum([ways for _, ways in told])} more")
+        for wrt, value, every in self.alike[:2]:
+            names = list(dict.fromkeys(every))
             more = f" and {len(names) - MOST_ALIKE} more" if len(names) > MOST_ALIKE else ""
-            lines.append(f"  ∂/∂{wrt} = {number(value)} comes from {', '.join(names[:MOST_ALIKE])}{more}")
+            lines.append(f"  ∂/∂{wrt} = {number(value)} comes from {'; '.join(names[:MOST_ALIKE])}{more}")
         if self.proposal:
             told = ", ".join(f"{name} = {number(value)}" for name, value in self.proposal.items())
             lines.append(f"try {told}")
@@ -177,11 +181,12 @@ def reason(problem: Problem, wrt: Step, change: Change, walk: Walk) -> str:
         return f"∂/∂{problem.name(wrt)} = 0"
     if change.name in ("chain-stopped-early", "missing-factor", "activation-derivative-missing"):
         for step in problem.program.between([wrt]):
-            told = change.place.startswith((f"{problem.name(step)},", f"∂{problem.name(step)}/"))
+            link = derivative(problem, step, wrt)
+            told = change.place.startswith((f"{problem.name(step)},", f"{link.partition('/')[0]}/"))
             if told and step is not problem.output:
                 down = walk.handed_down(step, np.ones(step.shape), wrt)
                 if np.allclose(down, 1):
-                    return f"∂{problem.name(step)}/∂{problem.name(wrt)} = 1"
+                    return f"{link} = 1"
     ones = [f"{name} = 1" for name, step in problem.named.items() if np.all(np.asarray(walk.numbers[step]) == 1)]
     return ", ".join(ones[:2])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chainrule.program import Step
+from chainrule.verify.marking.changes import derivative
 from chainrule.verify.marking.fingerprints import Fingerprint
 from chainrule.verify.marking.marked import Mistake, number, shown, told
 from chainrule.verify.marking.problem import Problem
@@ -37,8 +38,7 @@ def inner_link(mark: Fingerprint, c: float) -> str:
         slope = multiple_of(step)
         if slope and close(c, 1 / slope) and problem.is_inside(step):
             inside = next(x for x in step.inputs if isinstance(x, Step))
-            link = f"∂({problem.name(step)})/∂{problem.name(inside)}"
-            return f"{link}, in {problem.where(step)}, on the way to {problem.name(wrt)}"
+            return f"{derivative(problem, step, inside)}, in {problem.where(step)}, on the way to {problem.name(wrt)}"
     return ""
 
 

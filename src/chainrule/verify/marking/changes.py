@@ -204,7 +204,7 @@ def stops(problem: Problem, wrt: Step, walk: Walk) -> Iterator[Change]:
         yield Change(
             "no-incoming-gradient",
             place,
-            f"this is ∂{problem.name(step)}/∂{asked}: the gradient that arrives at {problem.name(step)} is missing",
+            f"this is {derivative(problem, step, wrt)}: the gradient that arrives at {problem.name(step)} is missing",
             lambda walk, step=step: walk.handed_down(step, np.ones(step.shape), wrt),
         )
     for leaf in problem.leaves.values():

@@ -111,9 +111,11 @@ def shown(mark: Any) -> str:
 
 
 def number(x: Any) -> str:
-    """A number or a short list in a few digits."""
+    """A number or a short array in a few digits."""
+    if np.ndim(x) > 1 and np.size(x) > 1:
+        return f"[{', '.join(map(number, x))}]"
     flat = [f"{v:.6g}" for v in np.ravel(np.asarray(x, float))]
-    return flat[0] if np.size(x) == 1 else "[" + ", ".join(flat) + "]"
+    return flat[0] if np.size(x) == 1 else f"[{', '.join(flat)}]"
 
 
 def three_hints(mistakes: Sequence[Mistake]) -> tuple[str, ...]:
