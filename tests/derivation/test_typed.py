@@ -137,3 +137,10 @@ def test_of_several_results_one_is_asked_for(text):
 
 def test_the_logarithm_of_a_determinant_goes_by_its_usual_name():
     assert "ln|det(S)|" in cr.explain("logdet(S)", "S", shapes={"S": (2, 2)}).text()
+
+
+def test_the_classes_of_a_batch_are_taken_from_its_probabilities():
+    slope = cr.derivative("cross_entropy(X @ W, [0, 2])", "W", shapes={"X": (2, 2), "W": (2, 3)})
+    assert str(slope) == "(X.T @ (softmax(X @ W) - array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])))/2"
+    one = cr.explain("cross_entropy(z[None], [0])", shapes={"z": (3,)}).plain()
+    assert "diag" not in one

@@ -78,10 +78,10 @@ def product_of(x: Any) -> Product:
         if number is not None and (is_whole(exponent) or number > 0):
             out.number = number_times(out.number, raised(number, exponent))
             continue
-        scale = identity_scale(x) if exponent == 1 else None
+        scale = scale_of(x) if exponent == 1 else None
         if scale is not None and scale != 1:
             out.number = exact(out.number * scale)
-            out.times(constant(np.eye(len(x.number))))
+            out.times(constant(np.where(x.number == 0, 0.0, 1.0)))
             continue
         parts = factors_of(x, exponent)
         if parts is None:
@@ -128,12 +128,18 @@ def joined(base: Term, found: Sequence[Term], powers: dict[Term, Number]) -> Any
     return book["pow"](base, build_sum(sum_of(total, way), shape_of(total), way))
 
 
-def identity_scale(x: Any) -> Number | None:
-    """The number that a constant is a multiple of the identity matrix by."""
-    if not isinstance(x, Term) or x.number is None or x.ndim != 2 or x.shape[0] != x.shape[1] or not x.size:
+def scale_of(x: Any) -> Number | None:
+    """The number that a constant is a multiple of the identity matrix by, or of other zeros and ones.
+
+    Of the latter a whole number stays: [0, 3] is read at once.
+    """
+    if not isinstance(x, Term) or x.number is None or not np.any(x.number):
         return None
-    scale = x.number[0, 0]
-    return exact(scale) if scale and np.array_equal(x.number, scale * np.eye(len(x.number))) else None
+    scale = exact(x.number[np.nonzero(x.number)][0])
+    if np.any((x.number != 0) & (x.number != float(scale))):
+        return None
+    is_square = x.ndim == 2 and np.array_equal(x.number, float(scale) * np.eye(*x.shape))
+    return scale if is_square or scale < 0 or not is_whole(scale) else None
 
 
 def factors_of(x: Any, exponent: Number) -> list[tuple[Any, Number]] | None:
