@@ -21,7 +21,7 @@ from chainrule.derivation.pitfalls import RESIDUE, invariance, is_invariant, is_
 from chainrule.derivation.record import Block, Convention, Equation, Meaning, Paragraph, trees_in
 from chainrule.derivation.request import Explanation, Request
 from chainrule.derivation.scalars.graph import entry_symbol
-from chainrule.derivation.scalars.paths import run_again
+from chainrule.derivation.scalars.paths import output_after
 from chainrule.derivation.scalars.slopes import nameless
 from chainrule.derivation.scalars.targets import gradient_of, name_of
 from chainrule.derivation.tape.tape import Tape
@@ -417,11 +417,8 @@ MOST_BENT = 0.5
 
 def bends(tape: Tape, request: Request, gradient: float) -> bool:
     """Whether a step of this size leads where the output is nowhere near what its slope says. O(one forward)."""
-    start = np.array(tape.numbers[request.wrt], dtype=float)
-    start[request.entry or ()] += request.nudge
-    moved = {request.wrt: start}
-    run_again(tape, moved)
-    change = float(moved.get(tape.output, np.nan)) - float(tape.numbers[tape.output])
+    after = output_after(tape, request.wrt, request.entry or (), request.nudge)
+    change = after - float(tape.numbers[tape.output])
     return gradient != 0 and not abs(change - gradient * request.nudge) <= MOST_BENT * abs(gradient * request.nudge)
 
 

@@ -271,7 +271,7 @@ def telling_edges(maker: Maker, path: Sequence[Edge]) -> list[Edge]:
 
 
 def is_one(maker: Maker, edge: Edge) -> bool:
-    return maker.direct(edge.source, edge.target, [edge])[0].formula == Number("1")
+    return maker.formula_of(edge) == Number("1")
 
 
 def path_equation(maker: Maker, path: Sequence[Edge], value: float, digits: int) -> Words | Equation:
@@ -283,7 +283,7 @@ def path_equation(maker: Maker, path: Sequence[Edge], value: float, digits: int)
         values = [*values[:half], math.prod(values[half:-half]), *values[-half:]]
         note = f"the factor in the middle is the product of {len(backwards) - 2 * half:,}"
         return cell([], lambda show: [show.product(values)], value, digits=digits, note=note)
-    formulas = [maker.direct(edge.source, edge.target, [edge])[0].formula for edge in backwards]
+    formulas = [maker.formula_of(edge) for edge in backwards]
     factors = [x for x in formulas if x is not None]
     symbols = [in_a_row("mul", factors)] if len(factors) == len(values) else []
     if len(values) == 1:

@@ -371,12 +371,25 @@ class Maker:
         return Path(self.graph.symbol(through), links, value), product_of([term for _, term in made])
 
     def written(self, low: int, high: int, value: float, term: Any, held: tuple[Tree, ...] = ()) -> Link:
-        formula = None if term is None or not self.slopes.agrees(term, value) else self.slopes.formula(term)
+        formula = self.formula(term, value)
         if formula is not None and not isinstance(value, Computed):
             value = computed_by(float(value), lambda: self.slopes.in_numbers(term))
         link = Link(self.named(high), self.named(low), value, abs(value), formula, held)
         self.environment[link.name] = where_defined(link.value, self.graph.value(high))
         return link
+
+    def formula(self, term: Any, value: float) -> Tree | None:
+        """A term as it is printed, where it is the engine's number."""
+        return None if term is None or not self.slopes.agrees(term, value) else self.slopes.formula(term)
+
+    def formula_of(self, edge: Edge) -> Tree | None:
+        """The slope of an edge in letters, of which it is remembered what they stand for."""
+        term = self.slopes.of(edge)
+        if term is None:
+            return self.direct(edge.source, edge.target, [edge])[0].formula
+        for k in (edge.target, edge.source):
+            self.named(k)
+        return self.formula(simplified(term), edge.slope)
 
     def cancellations(self, made: Sequence[tuple[Link, Any]]) -> list[Cancellation]:
         """Neighbours of which one divides by what the other multiplies by, so that the product is shorter."""

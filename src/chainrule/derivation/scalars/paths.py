@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.core import Value
 from chainrule.core.state import Quiet
 from chainrule.custom import CustomRule
 from chainrule.derivation.scalars.graph import Edge, Node, ScalarGraph
 from chainrule.derivation.tape.tape import Tape
 from chainrule.program.run import run_operation
+from chainrule.rewrite.entry_formulas import Place
 
 EXACTLY = 10**18
 """Up to this many paths the count is exact; beyond it a power of ten says as much, and the numbers stay small."""
@@ -170,16 +170,30 @@ def nudged(graph: ScalarGraph, step: float) -> tuple[Nudge, dict[Node, Any]]:
     """The computation run again with the entry a step further: what comes out, and all numbers that moved."""
     tape = graph.tape
     node, place = graph.entries[0]
+    moved = stepped(tape, node, place, step)
+    before, after = float(tape.numbers[tape.output]), float(moved[tape.output])
+    # The step that was really taken: 0.1 + 0.01 is not 0.11 in binary.
+    taken = float(moved[node][place]) - graph.value(0)
+    change = after - before
+    step = taken or step
+    return Nudge(step, after, change, graph.gradient * step), moved
+
+
+def stepped(tape: Tape, node: Node, place: Place, step: float) -> dict[Node, Any]:
+    """All numbers that move where an entry is a step further; what then comes out is remembered."""
     start = np.array(tape.numbers[node], dtype=np.float64)
     start[place] += step
     moved: dict[Node, Any] = {node: start}
     run_again(tape, moved)
-    before, after = float(tape.numbers[tape.output]), float(moved[tape.output])
-    # The step that was really taken: 0.1 + 0.01 is not 0.11 in binary.
-    taken = float(start[place]) - graph.value(0)
-    change = after - before
-    step = taken or step
-    return Nudge(step, after, change, graph.gradient * step), moved
+    tape.after_steps[node, place, step] = float(moved.get(tape.output, np.nan))
+    return moved
+
+
+def output_after(tape: Tape, node: Node, place: Place, step: float) -> float:
+    """The output where an entry is a step further. O(one forward), if nobody has looked."""
+    if (node, place, step) not in tape.after_steps:
+        stepped(tape, node, place, step)
+    return tape.after_steps[node, place, step]
 
 
 def run_again(tape: Tape, moved: dict[Node, Any]) -> None:
@@ -188,13 +202,10 @@ def run_again(tape: Tape, moved: dict[Node, Any]) -> None:
         for node in reversed(tape.path):
             if node in moved or not any([x in moved for _, x in node.edges]):
                 continue
-            if isinstance(node, Value):
-                numbers = [moved[x] if x in moved else np.float64(x) for x in node.inputs]
-            else:
-                numbers = tape.inputs(node)
-                for slot, x in node.edges:
-                    if x in moved:
-                        numbers[slot] = moved[x]
+            numbers = tape.inputs(node)
+            for slot, x in node.edges:
+                if x in moved:
+                    numbers[slot] = moved[x]
             # A custom rule keeps what its last call needs backwards: the user's own must not be disturbed.
             rule = copy.copy(node.op) if isinstance(node.op, CustomRule) else node.op
             moved[node] = np.asarray(run_operation(rule, numbers, node.settings, in_double=True))

@@ -33,6 +33,8 @@ LOST = 1e-14
 MOST_TESTED = 4096
 """Entries of an array whose kinks are looked for."""
 
+ON_ARRAYS = (Differential, Fused)
+"""Rules of operations on whole arrays that are not linear."""
 MOST_ARRAYS = 50
 """Operations on arrays whose kinks are looked for."""
 
@@ -193,7 +195,7 @@ def kinks_of(tape: Tape) -> list[Convention]:
 
 def kinks_of_arrays(tape: Tape) -> list[Convention]:
     """The operations on whole arrays that sit on a kink: a largest entry that is not alone, a length of 0."""
-    nodes = [node for node in tape.path if isinstance(node.op, Differential | Fused)]
+    nodes = [node for node in tape.path if isinstance(node.op, ON_ARRAYS)]
     small = [node for node in nodes if max(map(np.size, tape.inputs(node))) <= MOST_TESTED][:MOST_ARRAYS]
     groups: dict[str, list[Node]] = {}
     with Quiet():

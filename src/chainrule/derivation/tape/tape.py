@@ -83,6 +83,8 @@ class Tape:
         require_one_number(output)
         self.output = output
         self.wrt = tuple(wrt)
+        self.after_steps: dict[tuple[Node, tuple[int, ...], float], float] = {}
+        """What comes out where one entry of a node is a step further, as far as somebody has looked."""
         self.order: list[Node] = graph.backward_order([output])[::-1]
         self.path: list[Node] = self._between() if self.wrt else self.order[::-1]
         self.numbers: dict[Node, Any] = {}
