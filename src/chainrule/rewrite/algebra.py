@@ -138,7 +138,7 @@ def scale_of(x: Any) -> Number | None:
     scale = exact(x.number[np.nonzero(x.number)][0])
     if np.any((x.number != 0) & (x.number != float(scale))):
         return None
-    is_square = x.ndim == 2 and np.array_equal(x.number, float(scale) * np.eye(*x.shape))
+    is_square = x.ndim == 2 and np.array_equal(x.number, float(scale) * np.eye(len(x.number), x.shape[1]))
     return scale if is_square or scale < 0 or not is_whole(scale) else None
 
 
