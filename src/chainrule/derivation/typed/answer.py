@@ -24,6 +24,7 @@ from chainrule.derivation.explain import explain
 from chainrule.derivation.formats.displayed import MOST_LINES, lines_of
 from chainrule.derivation.notation import USUAL
 from chainrule.derivation.notation import derivative as leibniz
+from chainrule.derivation.pitfalls import size_of_terms
 from chainrule.derivation.products import WRITTEN, Moved, along, weighted
 from chainrule.derivation.record import (
     Block,
@@ -37,7 +38,7 @@ from chainrule.derivation.record import (
     Paragraph,
     rebuilt,
 )
-from chainrule.derivation.short import blocks_of, fit, piece_of
+from chainrule.derivation.short import blocks_of, fit, of_a_step, piece_of
 from chainrule.derivation.tape.conventions import LAYOUTS
 from chainrule.derivation.tape.nodes import numbers_of
 from chainrule.derivation.tape.tape import Tape
@@ -471,13 +472,21 @@ class Answer:
         def seen(x: Any) -> Any:
             if not isinstance(x, Equation | Relation) or not isinstance(x.sides[0], Slope):
                 return None
-            if x.sides[0] != name or x.sides[-1] == Number("0"):
+            is_0 = x.sides[-1] == Number("0")
+            has_same = isinstance(x, Equation) and x.sides[-1] == Show(x.digits)(slope)
+            if x.sides[0] != name or (is_0 and not slope) or has_same:
                 return x
+            x = replace(x, note="") if is_0 and isinstance(x, Equation) else x
             return without_numbers(x, TOO_FEW_DIGITS) if isinstance(x, Equation) else equation(name, show(slope))
 
         name = leibniz(self.output, self.typed.symbol(self.typed.wrt[0]))
-        title, story = rebuilt((base.title, base.story), seen)
-        return replace(base, title=title, story=story)
+        title, story, short = rebuilt((base.title, base.story, base.short), seen)
+        if not slope:
+            return replace(base, title=title, story=story)
+        # What the engine's number would say of a step is another thing.
+        step = of_a_step(self.output, name.below, float(slope), self.options.nudge, is_bent=True)
+        kept = [x for x in short if not isinstance(x, Paragraph) or is_legend(x)]
+        return replace(base, title=title, story=story, short=(*kept, Paragraph(step)))
 
     def settled_slope(self, name: str, slope: Any) -> Any:
         """A derivative as its formula has it, where there is one; one that the engine does not have is a fault."""
@@ -523,7 +532,15 @@ class Answer:
                 derived = transform(derived, different.index(name))
             return derived(*[near[name] for name in different])
 
-        return moved_by_rounding(slope, self.typed.values_at(first))
+        moved = moved_by_rounding(slope, self.typed.values_at(first))
+        return moved if more or self.term.shape else max(moved, self.rounding_of_terms(first))
+
+    def rounding_of_terms(self, name: str) -> float:
+        """How far a derivative may be off by the rounding of the terms that the engine adds up to it."""
+        nodes, output, reached = self.recorded(self.typed.values_at(name))
+        if nodes[name] not in reached:
+            return 0.0
+        return EPSILON * float(np.max(size_of_terms(Tape(output, [nodes[name]]), nodes[name]), initial=0.0))
 
     def settled(self, term: Any, number: Any, rounding: Callable[[], float] | None = None) -> Any:
         """The engine's number of a derivative, or the formula's own, where the engine's is what rounding left."""
