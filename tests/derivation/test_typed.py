@@ -144,3 +144,10 @@ def test_the_classes_of_a_batch_are_taken_from_its_probabilities():
     assert str(slope) == "(X.T @ (softmax(X @ W) - array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])))/2"
     one = cr.explain("cross_entropy(z, [0])", shapes={"z": (1, 3)}).plain()
     assert "diag" not in one
+
+
+def test_formulas_read_as_in_books():
+    text = cr.explain("0.5*x.T @ A @ x + lam*sum(x**2)", "x", shapes={"x": (3,), "A": (3, 3)}).text()
+    assert "f = 0.5xᵀ A x + λ · ∑ x⊙²" in text
+    column = cr.explain("sum(x[:, None] * y[None])", "x", values={"x": [1.0, 2.0], "y": [3.0]})
+    assert np.ravel(column.gradient).tolist() == [3.0, 3.0]

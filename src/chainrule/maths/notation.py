@@ -50,7 +50,7 @@ from chainrule.maths.tree import (
     applied,
     innermost_first,
 )
-from chainrule.maths.vectors import as_row, is_dot, is_inner, number_first
+from chainrule.maths.vectors import as_row, is_dot, is_inner, number_first, turned_multiple
 
 
 def lay(tree: Tree) -> Looks:
@@ -452,14 +452,6 @@ def reshaped(tree: Applied, x: Tree) -> Looks | None:
         return turned_multiple(x)
     only_shape = x.size == tree.size and max(x.ndim, tree.ndim) < 3 and x.shape[:1] == tree.shape[:1]
     return lay(x) if only_shape or x.size == tree.size == 1 else None
-
-
-def turned_multiple(x: Tree) -> Looks:
-    """The transpose, which of a multiple is a multiple of the transpose."""
-    if isinstance(x, Applied) and x.name == "mul" and [side.size for side in x.inputs].count(1) == 1:
-        number, array = sorted(x.inputs, key=lambda side: side.size)
-        return beside(*number_first(number), turned(lay(array)))
-    return turned(lay(x))
 
 
 def is_column(x: Tree) -> bool:

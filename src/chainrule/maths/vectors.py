@@ -36,4 +36,12 @@ def as_row(x: Tree) -> Looks:
     while isinstance(x, Applied) and x.name == "matmul" and x.inputs[0].ndim == 1:
         behind.append(x.inputs[1].looks)
         x = x.inputs[0]
-    return beside(turned(x.looks), *reversed(behind))
+    return beside(turned_multiple(x), *reversed(behind))
+
+
+def turned_multiple(x: Tree) -> Looks:
+    """The transpose, which of a multiple is a multiple of the transpose."""
+    if isinstance(x, Applied) and x.name == "mul" and [side.size for side in x.inputs].count(1) == 1:
+        number, array = sorted(x.inputs, key=lambda side: side.size)
+        return beside(*number_first(number), turned(array.looks))
+    return turned(x.looks)

@@ -276,10 +276,16 @@ class Reader:
         raise error_at(self.text, *self.extent(node), what)
 
     def key(self, node: ast.expr) -> Any:
-        """An index: whole numbers and slices, typed out."""
+        """An index: whole numbers, slices, and None for a new axis, typed out."""
         parts = node.elts if isinstance(node, ast.Tuple) else [node]
-        found = tuple([self.slice_of(part) if isinstance(part, ast.Slice) else self.whole(part) for part in parts])
+        found = tuple([self.place(part) for part in parts])
         return found if isinstance(node, ast.Tuple) else found[0]
+
+    def place(self, node: ast.expr) -> Any:
+        if isinstance(node, ast.Slice):
+            return self.slice_of(node)
+        is_new_axis = isinstance(node, ast.Name) and self.token_of(node.id).text == "None"
+        return None if is_new_axis else self.whole(node)
 
     def slice_of(self, node: ast.Slice) -> slice:
         ends = [None if end is None else self.whole(end) for end in (node.lower, node.upper, node.step)]
@@ -383,8 +389,15 @@ def by_name(name: str) -> Callable[..., Any]:
 
 
 def pick(x: Any, key: Any) -> Any:
-    """An entry or a slice; one of the results, where a function has several."""
-    return x[key] if isinstance(x, tuple | list) else book["index"](x, key=key)
+    """An entry or a slice, or all in another shape; one of the results, where a function has several."""
+    if isinstance(x, tuple | list):
+        return x[key]
+    parts = key if isinstance(key, tuple) else (key,)
+    left = list(getattr(x, "shape", ()))
+    is_picked = any([part not in (None, slice(None)) for part in parts]) or len(parts) - parts.count(None) > len(left)
+    if is_picked or None not in parts:
+        return book["index"](x, key=key)
+    return book["reshape"](x, shape=tuple([1 if part is None else left.pop(0) for part in parts] + left))
 
 
 def product_of(setting: Any) -> int:
