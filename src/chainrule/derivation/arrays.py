@@ -15,6 +15,9 @@ from chainrule.maths.numerals import FULL
 SMALL = 6
 """Rows and columns of a matrix that is printed whole."""
 
+WRITTEN = 6
+"""Entries of an array that is written out."""
+
 
 def fits(*arrays: Any) -> bool:
     """Whether numbers or arrays have entries, and few enough of them to be printed whole."""
@@ -42,3 +45,7 @@ def described(x: Any) -> Words:
 def length_of(array: Any) -> float:
     """The Euclidean length of all entries together."""
     return computed_by(float(np.linalg.norm(array)), lambda: LENGTH)
+
+
+def is_written(numbers: Any) -> bool:
+    return np.size(numbers) <= WRITTEN and np.ndim(numbers) < 3

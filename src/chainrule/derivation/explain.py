@@ -18,6 +18,7 @@ from chainrule.derivation.checked import Checking
 from chainrule.derivation.equations import Show
 from chainrule.derivation.formats import plain
 from chainrule.derivation.formats.displayed import MOST_LINES, lines_of
+from chainrule.derivation.meaning import is_rounding
 from chainrule.derivation.network.letters import lend_letters
 from chainrule.derivation.notation import USUAL, notation_of
 from chainrule.derivation.pitfalls import is_left_over, left_over_of, rounding_floor, rounding_of_letter, trap
@@ -25,7 +26,7 @@ from chainrule.derivation.products import Moved, along
 from chainrule.derivation.record import Derivation, Known, Meaning, Paragraph
 from chainrule.derivation.request import Explanation, Request
 from chainrule.derivation.scalars.targets import gradient_of, name_of
-from chainrule.derivation.short import is_rounding, short_story
+from chainrule.derivation.short import short_story
 from chainrule.derivation.tape.conventions import LAYOUTS, conventions_of
 from chainrule.derivation.tape.nodes import Listed, numbers_of
 from chainrule.derivation.tape.resolve import resolve

@@ -21,7 +21,9 @@ from chainrule.core.term import Term, constant, symbol
 from chainrule.derivation.checked import TOO_FEW_DIGITS, Checking, without_numbers
 from chainrule.derivation.equations import Show, with_places
 from chainrule.derivation.explain import explain
+from chainrule.derivation.fitting import blocks_of, fit, piece_of
 from chainrule.derivation.formats.displayed import MOST_LINES, lines_of
+from chainrule.derivation.meaning import of_a_step
 from chainrule.derivation.notation import USUAL
 from chainrule.derivation.notation import derivative as leibniz
 from chainrule.derivation.pitfalls import size_of_terms
@@ -38,7 +40,6 @@ from chainrule.derivation.record import (
     Paragraph,
     rebuilt,
 )
-from chainrule.derivation.short import blocks_of, fit, of_a_step, piece_of
 from chainrule.derivation.tape.conventions import LAYOUTS
 from chainrule.derivation.tape.nodes import numbers_of
 from chainrule.derivation.tape.tape import Tape

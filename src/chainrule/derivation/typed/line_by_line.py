@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from chainrule.derivation.fitting import blocks_of, fit, piece_of
 from chainrule.derivation.formats.displayed import MOST_LINES
 from chainrule.derivation.in_names import in_names
 from chainrule.derivation.record import Block, Equation
-from chainrule.derivation.short import ASKED, MOST_GRADIENTS, blocks_of, fit, piece_of
+from chainrule.derivation.short import ASKED, MOST_GRADIENTS
 from chainrule.derivation.tape.tape import Tape
 from chainrule.derivation.typed.room import counted
 

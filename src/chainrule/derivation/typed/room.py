@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from chainrule.derivation.fitting import Version, blocks_of, fit, piece_of
 from chainrule.derivation.formats.displayed import MOST_LINES
 from chainrule.derivation.record import Block, Equation, Paragraph, trees_in
-from chainrule.derivation.short import MOST_GRADIENTS, Version, blocks_of, fit, piece_of
+from chainrule.derivation.short import MOST_GRADIENTS
 from chainrule.maths import Applied, Derivative, Matrix, Tree, plain
 
 LONGEST_OF_SEVERAL = 80
