@@ -759,3 +759,8 @@ def test_a_derivative_of_which_rounding_left_the_engine_no_digit_is_that_of_its_
     assert not re.search(r"df_dx( = [^=\n]*)? = [02](\s|$)|does not move", text), text
     assert "df_dx = z = 1.7" in text
     check(told)
+
+
+def test_a_number_that_is_none_is_no_side_of_an_equation():
+    told = cr.explain("h = log10(-1); f = h*x", "x", shapes={"x": ()}, order=2)
+    assert "nan" not in told.text(detail="full")

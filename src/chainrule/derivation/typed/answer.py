@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,7 @@ from chainrule.maths import Derivative as Slope
 from chainrule.maths import Matrix, Number, Relation, Symbol, Tree
 from chainrule.maths.check import AMPLIFIED, EPSILON, ROUNDING, as_written, moved_by_rounding, rounding_of, size_of
 from chainrule.maths.numerals import DIGITS
-from chainrule.maths.tree import Values, applied, equation
+from chainrule.maths.tree import Values, all_parts, applied, equation
 from chainrule.rewrite import shortest
 from chainrule.rewrite.order import symbols_in_order
 from chainrule.transforms import grad, jacobian
@@ -441,7 +442,11 @@ class Answer:
         for line in typed.parsed.lines:
             name = typed.symbol(line.name) if line.name else self.output
             formula = None if self.no_formula else formula_of(line.formula.run(letters), typed.letters)
-            yield shown([name, formula], numbers.get(line.name), digits)
+            if formula is not None and any([isinstance(x, Number) and isnan(x.value) for x in all_parts(formula)]):
+                # What is made of numbers alone is worked out.
+                yield Equation((name,), note="a part of it that has no name in it is not defined")
+            else:
+                yield shown([name, formula], numbers.get(line.name), digits)
 
     def derivatives_in(self, name: str, slope: Any) -> list[Block]:
         """The derivative in one name, in symbols and in numbers, in the layout that was asked for."""
