@@ -32,6 +32,21 @@ def test_arguments_are_called_by_what_tells_them_apart(paths, names):
     assert len(set(found)) == len(found)
 
 
+def test_keys_of_any_letters_make_a_program():
+    """Python reads some letters as others, and quotation marks and backslashes end or change a text."""
+    keys = ["ﬁ", "fi", "ſ", "s", "½", "x²", "e\u0301", "\xe9", '"""', "\\N{", "a\\", "\0", "*/", "", "1", "None", "🙂"]
+
+    def f(p: Any) -> Any:
+        return sum(cr.sum(p[key]) * k for k, key in enumerate(keys))
+
+    given = {key: np.full(2, 10.0**-k) for k, key in enumerate(keys)}
+    step = cr.compile(cr.value_and_grad(f), target="numpy")
+    value, slopes = step(given)
+    assert value == pytest.approx(f(given), rel=1e-14)
+    assert [slopes[key][0] for key in keys] == list(range(len(keys)))
+    assert all([step.source(target) for target in ("numpy", "jax", "c", "javascript")])
+
+
 def source_of(net: nn.Module, x: Any, y: Any) -> tuple[str, list[Any]]:
     """The source of a net's loss with its gradients, and how far that is from what runs."""
     parameters = {name: held.data for name, held in net.named_parameters()}

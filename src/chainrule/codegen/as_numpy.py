@@ -119,7 +119,8 @@ class Printer:
 
     def function(self, name: str, body: Sequence[str], made_for: str) -> str:
         """The function with its arguments, what it is made for, and its lines."""
-        said = textwrap.wrap(f'"""{made_for}"""', WIDTH, initial_indent="    ", subsequent_indent="    ")
+        text = "".join([c if c.isprintable() else " " for c in made_for]).replace("\\", "\\\\").replace('""', '\\"\\"')
+        said = textwrap.wrap(f'"""{text}"""', WIDTH, initial_indent="    ", subsequent_indent="    ")
         return "\n".join([*wrapped(f"def {name}(", self.parameters(), "):"), *said, *body])
 
     def parameters(self) -> list[str]:

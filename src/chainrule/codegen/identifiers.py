@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import keyword
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -29,8 +30,10 @@ class Names:
 
     def new(self, name: str) -> str:
         """That name, or one like it that is free."""
+        name = as_read(name)
         if not name.isidentifier():
-            name = re.sub(r"\W+", "_", name).strip("_") or "x"
+            words = re.sub(r"\W+", "_", "".join([c if f"x{c}".isidentifier() else " " for c in name]))
+            name = words.strip("_") or "x"
             name = f"x_{name}" if name[0].isdigit() else name
         return self.free(name, name, "_")
 
@@ -40,12 +43,17 @@ class Names:
 
     def free(self, name: str, first: str, between: str) -> str:
         """The first try, or the name with the first number behind it that makes it free."""
-        free, k = first, 1
+        name, free, k = as_read(name), as_read(first), 1
         while free in self.taken:
             k += 1
             free = f"{name}{between}{k}"
         self.taken.add(free)
         return free
+
+
+def as_read(name: str) -> str:
+    """A name as Python reads it, to which some letters are the same as others."""
+    return unicodedata.normalize("NFKC", name)
 
 
 def function_name(name: str, taken: Iterable[str] = ()) -> str:
