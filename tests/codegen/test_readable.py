@@ -80,6 +80,25 @@ def test_the_slope_of_gelu_in_a_block_is_one_line():
     assert "reshape" not in slope[0]
 
 
+def test_long_lines_are_broken_and_no_product_is_taken_twice():
+    net = nn.Sequential(
+        nn.Conv2d(2, 3, 3, padding=1, dtype=float, rng=0),
+        nn.ReLU(),
+        nn.AvgPool2d(2),
+        nn.AdaptiveAvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(12, 2, dtype=float, rng=1),
+    )
+    rng = np.random.default_rng(0)
+    source, _ = source_of(net, rng.normal(size=(2, 2, 6, 6)), rng.normal(size=(2, 2)))
+    assert max(map(len, source.splitlines())) <= 120
+    assert source.count("@ parameters_5_weight\n") + source.count("@ parameters_5_weight)") == 1
+    many = cr.compile(lambda x: (x * 2, np.arange(40.0), [cr.sum(x * k) for k in range(30)]))
+    many(np.ones(2))
+    assert max(map(len, many.source().splitlines())) <= 120
+    exec(many.source(), {})
+
+
 def test_gradients_that_laws_made_anew_stand_in_the_backward_pass_by_their_names():
     def formula(a, g, t):
         u = a * g

@@ -6,8 +6,10 @@ better in another spelling have it here, and tests hold it to the rule.
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -169,12 +171,13 @@ class Printer:
         self.found[step] = Source(name, self.trace.numbers[step])
         code = f"    {name} = {written(source)}"
         together = f"{code}  # {comment}" if comment else code
-        return [together] if len(together) <= WIDTH or not comment else [f"    # {comment}", code]
+        return [together] if len(together) <= WIDTH else [f"    # {comment}"] * bool(comment) + broken(code)
 
     def result(self) -> str:
         """What the function gives: one array, or a tuple."""
         texts = [self.given_back(x) for x in self.trace.outputs]
-        return f"    return {texts[0]}" if len(texts) == 1 else f"    return {', '.join(texts) or 'None'}"
+        line = f"    return {', '.join(texts) or 'None'}"
+        return line if len(line) <= WIDTH or len(texts) == 1 else "\n".join(broken(f"    return ({', '.join(texts)})"))
 
     def given_back(self, x: Any) -> str:
         """A result; what shares the memory of an argument is copied."""
@@ -253,6 +256,44 @@ def reread(setting: Any) -> Any:
             shape = "" if setting.ndim == 1 else f".reshape{setting.shape}"
             return Source(f"np.arange({long}){shape}", setting)
     return setting
+
+
+def broken(line: str) -> list[str]:
+    """A line that is too long, broken where its longest brackets open: what is in them goes part by part."""
+    text = line.lstrip()
+    indent, pairs = line[: -len(text)], brackets(text)
+    if len(line) <= WIDTH or not pairs:
+        return [line]
+    start, end = max(pairs, key=lambda pair: pair[1] - pair[0])
+    inside = text[start + 1 : end]
+    deep = brackets(inside)
+
+    def ends(mark: str) -> list[int]:
+        found = [m.start() for m in re.finditer(re.escape(mark), inside)]
+        return [k for k in found if not any([a < k < b for a, b in deep])]
+
+    if text[start] == "[":  # numbers fill the lines
+        rows = textwrap.wrap(inside, WIDTH - len(indent) - 4, break_long_words=False, break_on_hyphens=False)
+        return [f"{indent}{text[: start + 1]}", *[f"{indent}    {row}" for row in rows], f"{indent}{text[end:]}"]
+    mark = next((mark for mark in (", ", " + ", " - ", " * ", " / ", " @ ") if ends(mark)), "")
+    cuts = [0, *[k + (mark == ", ") for k in ends(mark)], len(inside)] if mark else [0, len(inside)]
+    parts = [inside[a:b].strip() for a, b in pairwise(cuts)]
+    last = "," if mark == ", " and not parts[-1].endswith(",") else ""
+    lines = [row for k, part in enumerate(parts, 1) for row in broken(f"{indent}    {part}{last * (k == len(parts))}")]
+    return [f"{indent}{text[: start + 1]}", *lines, *broken(f"{indent}{text[end:]}")]
+
+
+def brackets(text: str) -> list[tuple[int, int]]:
+    """Where the outermost brackets of a text open and close."""
+    found: list[tuple[int, int]] = []
+    opened: list[int] = []
+    for k, c in enumerate(re.sub(r"'[^']*'", lambda quoted: "_" * len(quoted[0]), text)):
+        if c in "([{":
+            opened.append(k)
+        elif c in ")]}" and opened:
+            start = opened.pop()
+            found += [(start, k)] * (not opened)
+    return found
 
 
 def wrapped(start: str, parts: Sequence[str], end: str) -> list[str]:

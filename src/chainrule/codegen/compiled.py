@@ -176,8 +176,8 @@ class Compiled:
         try:
             whole, again = trace(self.f, *args, **settings), traced_again(self.f, *args, **settings)
         except (ChainruleError, ValueError, TypeError, IndexError) as error:
-            for version in self.versions.values():
-                error.add_note(f"compiled {self.name} was made for {version.made_for}")
+            for made_for in dict.fromkeys([version.made_for for version in self.versions.values()]):
+                error.add_note(f"compiled {self.name} was made for {made_for}")
             raise
         made_for = described(self.f, args, settings)
         given = None if settings else flatten(args)[1]

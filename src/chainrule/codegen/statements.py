@@ -184,6 +184,8 @@ def standing_alone(
     forward = needed_forward(trace)
     alone: set[Step] = set()
     inside: dict[Step, int] = {}
+    works: dict[Step, bool] = {}
+    """Whether what is written for a step computes something, and does not only turn what has a name."""
     for step in trace.program.steps:
         if step.op is None:
             continue
@@ -192,10 +194,12 @@ def standing_alone(
         across = once and (step in forward) != (uses[step][0] in forward)
         view = free(step)
         called = step in trace.names or trace.gradient_of.get(step) in trace.names
+        works[step] = not view or any([works.get(x, False) for x in step.needs])
         large = inside[step] > (MOST_ON_A_LINE if once else 2)
-        if step in outputs or called or apart(step) or not (once or view) or large or (across and not view):
+        again = not once and works[step]
+        if step in outputs or called or apart(step) or again or large or (across and not view):
             alone.add(step)
-            inside[step] = 0
+            inside[step], works[step] = 0, False
     return alone
 
 
