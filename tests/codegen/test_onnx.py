@@ -149,6 +149,12 @@ def test_arguments_and_numbers_are_given_back(tmp_path):
     assert [one.name for one in model.graph.output] == ["da", "db", "dc"]
 
 
+def test_whole_numbers_stay_whole(tmp_path):
+    n, x = np.array([7, -7, 5]), np.array([1.7, -2.5, np.nan])
+    check(lambda n: (n // 2, n % 2, cr.floor(n / 2), cr.argmax(n), n > 0), n, folder=tmp_path)
+    check(lambda x: (cr.astype(x, dtype=bool), cr.astype(x[:2], dtype=int), x[:2] % 1), x, folder=tmp_path)
+
+
 def conv_net(dtype: Any) -> Any:
     nn = cr.nn
     return nn.Sequential(

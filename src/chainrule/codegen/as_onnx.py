@@ -21,7 +21,8 @@ NODES = {
     "minimum": "Min", "mul": "Mul", "neg": "Neg", "pow": "Pow", "reciprocal": "Reciprocal", "relu": "Relu",
     "rint": "Round", "sigmoid": "Sigmoid", "sign": "Sign", "sin": "Sin", "sinh": "Sinh", "softplus": "Softplus",
     "sqrt": "Sqrt", "sub": "Sub", "tan": "Tan", "tanh": "Tanh", "where": "Where",
-    "float16": "Identity", "float32": "Identity", "float64": "Identity",  # behind the cast that any input may need
+    "bool": "Identity", "float16": "Identity", "float32": "Identity", "float64": "Identity", "int64": "Identity",
+    # behind the cast that any input may need
 }  # fmt: skip
 """Operations that are one node of the same meaning."""
 
@@ -168,7 +169,9 @@ class Graph:
         assert step.op is not None
         given = [x.dtype for x in step.inputs if isinstance(x, Step)]
         kinds = [np.result_type(*given) if given and step.dtype == bool else step.dtype] * len(step.inputs)
-        if step.op.name == "where":
+        if step.op.name == "astype":
+            kinds = [step.dtype]
+        elif step.op.name == "where":
             kinds = [np.dtype(bool), step.dtype, step.dtype]
         elif step.op.name.startswith("logical_"):
             kinds = [np.dtype(bool)] * len(kinds)

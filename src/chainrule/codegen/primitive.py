@@ -13,7 +13,7 @@ import numpy as np
 
 from chainrule.codegen.otherwise import OTHERWISE
 from chainrule.codegen.simplified import reached, with_all_after
-from chainrule.core.operation import Linear, Operation, Pointwise
+from chainrule.core.operation import Linear, Operation, Pointwise, book
 from chainrule.core.operators import NO_SETTINGS
 from chainrule.core.state import Quiet
 from chainrule.core.traced import Recording, Traced
@@ -29,7 +29,10 @@ LEFT_OF_WHOLE = {"fmod": "fmod of whole numbers", "remainder": "remainder of who
 AT_DATA = frozenset({"index at data", "scatter at data"})
 AMONG_SLICES = frozenset({"index among slices", "scatter among slices"})
 
-EXACTLY = frozenset([*ROUNDED, "float64", *LEFT_OF_WHOLE.values(), *AT_DATA, *AMONG_SLICES])
+CASTS = (*ROUNDED, "float64", "int64", "bool")
+"""The types to which a cast is called by the type."""
+
+EXACTLY = frozenset([*CASTS, *LEFT_OF_WHOLE.values(), *AT_DATA, *AMONG_SLICES])
 """What `word_of` calls operations that a language with NumPy's types says by their own names."""
 
 HasWord = Callable[[str], bool]
@@ -101,21 +104,27 @@ def taken_apart(
             raise no_word(operation, target)
         numbers[part] = node.number
         made[node] = taken_apart(part, has_word, target, numbers, order, depth - 1)
-    return made[out.step]
+    found = made[out.step]
+    cast = Step(Kind.RESULT, step.shape, step.dtype, op=book["astype"], inputs=(found,), settings={"dtype": step.dtype})
+    if found.dtype == step.dtype or not has_word(word_of(cast)):
+        return found
+    numbers[cast] = numbers[step]
+    order.append(cast)
+    return cast
 
 
 def word_of(step: Step) -> str:
     """The name of a step's operation, or what it is more exactly.
 
-    What is picked from where it is largest itself is the largest. A cast to floating point is called by its type. What
-    is left of whole numbers is a word of its own, since in floating point it is nan where they are divided by 0. An
-    index whose places are data, alone or beside slices, says so.
+    What is picked from where it is largest itself is the largest. A cast is called by its type. What is left of whole
+    numbers is a word of its own, since in floating point it is nan where they are divided by 0. An index whose places
+    are data, alone or beside slices, says so.
     """
     assert step.op is not None
     name = step.op.name
     if name == "pick_at_largest" and step.inputs[0] is step.inputs[1]:
         return "max_pool2d"
-    if name == "astype" and step.dtype.name in (*ROUNDED, "float64"):
+    if name == "astype" and step.dtype.name in CASTS:
         return step.dtype.name
     if name in ("index", "scatter") and steps_in(step.settings):
         key = step.settings["key"]
