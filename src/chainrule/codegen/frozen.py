@@ -149,20 +149,19 @@ class Frozen:
                 )
         return first
 
-    def source(self) -> str:
-        """The program as NumPy on arrays: what the loops of the scalar code amount to.
+    def source(self, target: str = "numpy") -> str:
+        """The program on arrays, for "numpy", "jax", "javascript" or "c": what the scalar code's loops amount to.
 
-        Its arguments are all numbers in a row, and the leaves from outside in another, if there are any.
+        Its arguments are the arrays that were found, called after the nested lists. Raises GraphError where nothing
+        repeats.
         """
-        from chainrule.codegen.as_numpy import numpy_source
-
         latest = self.ready()
         if latest.version is None:
             raise GraphError(
                 f"{self.name} repeats nothing, so there are no arrays to write: its graph runs as a loop over "
                 f"{len(latest.reading)} steps"
             )
-        return numpy_source(latest.version.told_apart, self.name, f"{latest.version.made_for}.")
+        return latest.version.written(self.name, target)
 
     def explain(self) -> str:
         """What was found in the graph."""

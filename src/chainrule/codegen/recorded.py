@@ -153,7 +153,7 @@ class Recorded:
         names = [self.name_of_array(members) for members, _ in groups]
         named = {x: name for x, name in zip(whole.given, names, strict=True) if x}
         shorter, fired = simplified(whole._replace(names=named), LAWS, LAST)
-        said = f"{len(program)} steps as {len(lanes.classes)} classes of up to {lanes.widest} lanes"
+        said = f"a graph of {len(program)} steps, in {len(lanes.classes)} classes of up to {lanes.widest} lanes"
         self.version = Version(shorter, whole, fired, said, self.name, default_target())
 
     def name_of_array(self, members: Sequence[Step]) -> str:
