@@ -13,7 +13,8 @@ from chainrule.derivation.typed.answer import Answer, Options
 from chainrule.derivation.typed.formula import read_formula
 from chainrule.errors import GraphError
 from chainrule.maths import plain
-from chainrule.maths.tree import has_letters, value
+from chainrule.maths.tree import has_letters
+from chainrule.maths.values import value
 
 QUESTIONS = [
     ("sum((A @ x)**2)", ["A=[[1,2,3],[4,5,6]]", "x=[1,2,3]"]),

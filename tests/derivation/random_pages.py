@@ -31,7 +31,8 @@ from chainrule.derivation.typed.formula import read_formula
 from chainrule.errors import ChainruleError
 from chainrule.expression.typed.functions import look_up
 from chainrule.maths import Matrix, Symbol, Tree, latex, mathml, plain, unicode
-from chainrule.maths.tree import has_letters, parts, value
+from chainrule.maths.tree import has_letters, parts
+from chainrule.maths.values import value
 
 from .run_as_numpy import check, equations, equations_in
 

@@ -19,7 +19,7 @@ from chainrule.derivation.scalars.graph import ScalarGraph
 from chainrule.derivation.scalars.links import chain_of
 from chainrule.derivation.tape.tape import Tape
 from chainrule.maths import Symbol, latex
-from chainrule.maths.tree import value as value_of_tree
+from chainrule.maths.values import value as value_of_tree
 from latex_oracle.value import read, value_of
 
 from .spelled import spelled

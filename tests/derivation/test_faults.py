@@ -23,7 +23,8 @@ from chainrule.errors import FormulaError, GraphError
 from chainrule.maths import Symbol, plain, unicode
 from chainrule.maths.check import loses_all_digits
 from chainrule.maths.of_terms import tree_of_term
-from chainrule.maths.tree import Values, equation, value
+from chainrule.maths.tree import equation
+from chainrule.maths.values import Values, value
 
 from .random_pages import alike, on_the_page
 from .run_as_numpy import check, equations

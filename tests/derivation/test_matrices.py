@@ -13,7 +13,7 @@ from chainrule.derivation.network.paper import Paper, checked
 from chainrule.derivation.tape.tape import Tape
 from chainrule.errors import ChainruleError
 from chainrule.maths import Sigma, Symbol, unicode
-from chainrule.maths.tree import value
+from chainrule.maths.values import value
 
 from .spelled import spelled
 

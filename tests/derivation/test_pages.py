@@ -21,7 +21,7 @@ from chainrule.derivation.notation import NOTATIONS
 from chainrule.derivation.record import trees_in
 from chainrule.errors import ChainruleError, GraphError
 from chainrule.maths import Derivative, Relation, Unknown, latex, mathml, plain, unicode
-from chainrule.maths.tree import value
+from chainrule.maths.values import value
 from latex_oracle.value import value_of
 
 from .pages import FOLDER, PAGES, derivations, pages

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from chainrule.derivation.equations import FULL, Show, proved
 from chainrule.errors import ChainruleError, GraphError
 from chainrule.maths import Number, Symbol, numeral, plain
-from chainrule.maths.tree import value
+from chainrule.maths.values import value
 
 X, Z, W = Symbol("x"), Symbol("z"), Symbol("w")
 floats = st.floats(allow_nan=False, allow_infinity=False)

@@ -17,7 +17,7 @@ from chainrule.errors import ChainruleError, FormulaError, GraphError, ShapeErro
 from chainrule.expression import parse
 from chainrule.maths import unicode
 from chainrule.maths.of_terms import constant
-from chainrule.maths.tree import value
+from chainrule.maths.values import value
 from chainrule.rewrite import operations
 
 SHAPES = {

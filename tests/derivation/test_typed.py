@@ -15,7 +15,7 @@ from chainrule.derivation.record import Equation
 from chainrule.errors import FormulaError, GraphError, ShapeError
 from chainrule.expression import read_assignments
 from chainrule.maths import Derivative, Symbol, unicode
-from chainrule.maths.tree import value
+from chainrule.maths.values import value
 
 NET = "h = w1*x; yhat = w2*h; L = 0.5*(yhat - y)**2"
 VALUES = {"x": 2.0, "w1": 2.0, "w2": 0.5, "y": 20.0}

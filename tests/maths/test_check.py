@@ -9,7 +9,8 @@ import chainrule as cr
 from chainrule.derivation.record import rebuilt
 from chainrule.maths import Derivative, Different, Number, Symbol, Tree, Undefined, check, numeral
 from chainrule.maths.check import magnitude, rounded
-from chainrule.maths.tree import Sigma, Values, applied, equation, has_letters, matrix
+from chainrule.maths.tree import Sigma, applied, equation, has_letters, matrix
+from chainrule.maths.values import Values
 
 X, Y, C = Symbol("x"), Symbol("y"), Symbol("c")
 U = Symbol("u", shape=(2,))

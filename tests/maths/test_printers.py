@@ -26,7 +26,8 @@ from chainrule.maths.as_boxes import boxes
 from chainrule.maths.as_data import data_of, tree_from
 from chainrule.maths.as_plain import identifier
 from chainrule.maths.template import read_template, slots_in, written_out
-from chainrule.maths.tree import applied, equation, value
+from chainrule.maths.tree import applied, equation
+from chainrule.maths.values import value
 from latex_oracle.reader import read
 
 from .generated import LETTERS, Generator, is_small, numbers_for_letters

@@ -15,7 +15,7 @@ from chainrule.core.term import REFUSALS, Term, constant, replay, symbol
 from chainrule.errors import GraphError
 from chainrule.maths import Symbol, plain
 from chainrule.maths.of_terms import tree_of_term
-from chainrule.maths.tree import value
+from chainrule.maths.values import value
 from chainrule.rewrite.entry_formulas import EntryFormulas, one_hot
 from chainrule.rewrite.local import handed_back, jacobian, of_entry
 

@@ -33,7 +33,8 @@ from chainrule.maths import (
 )
 from chainrule.maths.check import TOO_LARGE, amplifies, compared_undefined, is_finite, judged, loses_all_digits, ties
 from chainrule.maths.numerals import DIGITS
-from chainrule.maths.tree import Change, Unknown, Values, all_parts, equation, has_letters, has_part, parts
+from chainrule.maths.tree import Change, Unknown, all_parts, equation, has_letters, has_part, parts
+from chainrule.maths.values import Values
 
 TOO_FEW_DIGITS = "of numbers so far apart in size rounding leaves too few digits to compare"
 """What is said where two sides differ by what rounding makes of their letters."""

@@ -22,7 +22,8 @@ from chainrule.maths import Number, Tree, check, numeral, plain
 from chainrule.maths.arranged import units_in
 from chainrule.maths.check import SMALLEST, alike, is_finite, magnitude, vanishes
 from chainrule.maths.numerals import DIGITS, FULL
-from chainrule.maths.tree import Applied, Values, all_parts, applied, equation, matrix, value
+from chainrule.maths.tree import Applied, all_parts, applied, equation, matrix
+from chainrule.maths.values import Values, value
 
 EXACT = 1e-9
 """How far an equation with all digits may be from the engine, relative to its largest term: its rounding."""

@@ -21,7 +21,8 @@ from chainrule.derivation.tape.tape import Tape
 from chainrule.derivation.words import Words, listed, pieces, said
 from chainrule.maths import Tree, numeral
 from chainrule.maths.check import undefined
-from chainrule.maths.tree import Values, made
+from chainrule.maths.tree import made
+from chainrule.maths.values import Values
 from chainrule.rewrite.local import in_trees
 
 MOST_ALONG = 4

@@ -24,7 +24,8 @@ from chainrule.derivation.tape.tape import Tape
 from chainrule.derivation.words import Words, said
 from chainrule.maths import Derivative, Matrix, Tree, plain
 from chainrule.maths.check import ROUNDING, as_written
-from chainrule.maths.tree import Values, all_parts, parts
+from chainrule.maths.tree import all_parts, parts
+from chainrule.maths.values import Values
 
 MOST_GRADIENTS = 5
 """Gradients that are listed where several were asked for."""

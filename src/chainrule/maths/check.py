@@ -26,7 +26,6 @@ from chainrule.maths.tree import (
     Relation,
     Sigma,
     Tree,
-    Values,
     all_parts,
     computed,
     has_letters,
@@ -34,6 +33,7 @@ from chainrule.maths.tree import (
     innermost_first,
     parts,
 )
+from chainrule.maths.values import Values
 
 ROUNDING = 1e-9
 """How far sides with letters or all digits may be apart, relative to the largest of their terms."""

@@ -31,7 +31,8 @@ from chainrule.derivation.request import Explanation, Request
 from chainrule.derivation.tape.tape import Tape
 from chainrule.derivation.words import Words, said
 from chainrule.maths import Applied, Derivative, Tree, Unknown
-from chainrule.maths.tree import equation, has_letters, value
+from chainrule.maths.tree import equation, has_letters
+from chainrule.maths.values import value
 from chainrule.program import NotANet
 from chainrule.rewrite.local import in_trees
 

@@ -16,7 +16,8 @@ from chainrule.derivation.record import Block, Equation, Heading, Paragraph, Ste
 from chainrule.derivation.tape.tape import largest_of
 from chainrule.derivation.words import Words, said
 from chainrule.maths import Tree
-from chainrule.maths.tree import equation, value
+from chainrule.maths.tree import equation
+from chainrule.maths.values import value
 
 
 def algorithm(story: Story) -> list[Block]:

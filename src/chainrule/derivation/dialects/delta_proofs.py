@@ -23,7 +23,8 @@ from chainrule.derivation.record import Block, Equation, Heading, Note, Paragrap
 from chainrule.derivation.words import said
 from chainrule.maths import Applied, Derivative, Relation, Sigma, Symbol, Tree
 from chainrule.maths.numerals import FULL
-from chainrule.maths.tree import Values, applied, equation, value
+from chainrule.maths.tree import applied, equation
+from chainrule.maths.values import Values, value
 from chainrule.program.numbered import Ids
 
 

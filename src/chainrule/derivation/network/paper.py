@@ -20,7 +20,8 @@ from chainrule.derivation.words import Words
 from chainrule.errors import ChainruleError
 from chainrule.maths import Applied, Derivative, Number, Sigma, Tree, plain
 from chainrule.maths.numerals import FULL
-from chainrule.maths.tree import Computed, Shape, Values, applied, value
+from chainrule.maths.tree import Computed, Shape, applied
+from chainrule.maths.values import Values, value
 
 EXACT = 1e-9
 """How far two ways to the same numbers may be apart, relative to the largest of them: rounding of their sums."""

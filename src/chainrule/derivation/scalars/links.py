@@ -33,7 +33,8 @@ from chainrule.derivation.words import Words, listed, said
 from chainrule.maths import Derivative, Number, Symbol, Tree, numeral, plain
 from chainrule.maths.check import Undefined, inputs_of, lost_below
 from chainrule.maths.numerals import FULL
-from chainrule.maths.tree import COMPARISONS, Applied, Computed, Values, all_parts, equation
+from chainrule.maths.tree import COMPARISONS, Applied, Computed, all_parts, equation
+from chainrule.maths.values import Values
 
 MOST_STEPS = 8
 """Unnamed steps are made one link up to this many; between more of them each is a link of its own."""

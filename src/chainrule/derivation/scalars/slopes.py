@@ -24,7 +24,7 @@ from chainrule.maths import Tree, numeral
 from chainrule.maths.check import rounding_of
 from chainrule.maths.numerals import FULL
 from chainrule.maths.of_terms import tree_of_term
-from chainrule.maths.tree import Values
+from chainrule.maths.values import Values
 from chainrule.rewrite.entry_formulas import EntryFormulas, spots
 from chainrule.rewrite.local import of_entry
 

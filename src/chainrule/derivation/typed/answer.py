@@ -58,7 +58,8 @@ from chainrule.maths import Derivative as Slope
 from chainrule.maths import Matrix, Number, Relation, Symbol, Tree
 from chainrule.maths.check import AMPLIFIED, EPSILON, ROUNDING, as_written, moved_by_rounding, rounding_of, size_of
 from chainrule.maths.numerals import DIGITS
-from chainrule.maths.tree import Values, all_parts, applied, equation
+from chainrule.maths.tree import all_parts, applied, equation
+from chainrule.maths.values import Values
 from chainrule.rewrite import shortest
 from chainrule.rewrite.order import symbols_in_order
 from chainrule.transforms import grad, jacobian
