@@ -9,13 +9,16 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
+from chainrule.collector import without_collector
+
 
 def found(module: ModuleType, name: str) -> Any:
     """What a package has under a name, which is loaded now and kept."""
     if name not in module.__dict__["rooms"]:
         raise AttributeError(f"{module.__name__} has no {name!r}")
     room, own_name = module.__dict__["rooms"][name]
-    loaded = importlib.import_module(room)
+    with without_collector():
+        loaded = importlib.import_module(room)
     module.__dict__[name] = getattr(loaded, own_name) if own_name else loaded
     return module.__dict__[name]
 

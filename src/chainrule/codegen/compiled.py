@@ -21,8 +21,8 @@ from chainrule.codegen.laws import LAST, LAWS
 from chainrule.codegen.scanned import scan
 from chainrule.codegen.simplified import reached, simplified, with_numbers
 from chainrule.codegen.version import RUNS, TARGETS, Version, default_target, plain
+from chainrule.collector import without_collector
 from chainrule.core import Value
-from chainrule.core.collector import without_collector
 from chainrule.core.graph import Node, from_array
 from chainrule.core.mapped import running
 from chainrule.core.operation import kernels, refuse_masked
@@ -171,6 +171,7 @@ class Compiled:
                 self.versions, self.of_arrays, self.latest, self.around = {}, {}, None, None
                 self.objects = []
 
+    @without_collector()
     def make(self, args: tuple[Any, ...], settings: dict[str, Any]) -> Version:
         """Trace, differentiate, shorten, write out."""
         try:
@@ -181,11 +182,10 @@ class Compiled:
             raise
         made_for = described(self.f, args, settings)
         given = None if settings else flatten(args)[1]
-        with without_collector():
-            refuse_if_different(self.name, whole, again)
-            whole = with_numbers(whole, made_inside(whole, again))
-            shorter, fired = simplified(whole, LAWS, LAST)
-            return Version(shorter, whole, fired, made_for, identifier(self.name), self.target, given)
+        refuse_if_different(self.name, whole, again)
+        whole = with_numbers(whole, made_inside(whole, again))
+        shorter, fired = simplified(whole, LAWS, LAST)
+        return Version(shorter, whole, fired, made_for, identifier(self.name), self.target, given)
 
     def needs_version(self) -> Version:
         """The version that ran last; an error where none was made yet."""

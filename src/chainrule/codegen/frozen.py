@@ -19,8 +19,8 @@ from chainrule.codegen.compiled import MOST_VERSIONS, identifier
 from chainrule.codegen.copied import made_again
 from chainrule.codegen.readings import Reading
 from chainrule.codegen.recorded import Arguments, Recorded
+from chainrule.collector import without_collector
 from chainrule.core import Value
-from chainrule.core.collector import without_collector
 from chainrule.core.state import switches
 from chainrule.core.tree import flatten, unflatten
 from chainrule.errors import DtypeError, GraphError, ShapeError

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from chainrule.core.tensor import Tensor
 from chainrule.data.structure import leaves, lengths, mapped, shapes, structured
 from chainrule.errors import ChainruleError, ShapeError
 
-Array = NDArray[Any]
+if TYPE_CHECKING:  # slow to load
+    from numpy.typing import ArrayLike, NDArray
+
+Array = np.ndarray[Any, Any]
 
 
 class DataLoader:

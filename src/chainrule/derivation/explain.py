@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.collector import without_collector
 from chainrule.core import Value
-from chainrule.core.collector import without_collector
 from chainrule.core.state import Quiet
 from chainrule.derivation.checked import Checking
 from chainrule.derivation.equations import Show

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chainrule.collector import without_collector
 from chainrule.core import Value
-from chainrule.core.collector import without_collector
 from chainrule.core.graph import CUT, edges_of
 from chainrule.core.tensor import Tensor
 from chainrule.core.walk import finished_first

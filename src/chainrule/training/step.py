@@ -22,7 +22,7 @@ from chainrule.codegen.laws import LAST, LAWS
 from chainrule.codegen.scanned import ADVANCES, STAYS
 from chainrule.codegen.simplified import simplified
 from chainrule.codegen.version import RUNS, Version, default_target, plain
-from chainrule.core.collector import without_collector
+from chainrule.collector import without_collector
 from chainrule.core.graph import from_array
 from chainrule.core.instructions import FIRST_INPUT
 from chainrule.core.parts import threads
@@ -230,6 +230,7 @@ class TrainingStep:
         program = self.programs.get(self.key(data, rows))
         return program if program is not None and program.is_fit() else None
 
+    @without_collector()
     def prepare(self, data: tuple[Any, Any, Any], rows: Any) -> Prepared:
         """Trace, differentiate, shorten, plan; after an eager step, that has made what the optimizer keeps."""
         made_of = self.made_of

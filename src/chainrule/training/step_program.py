@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import copy
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import reduce
@@ -62,7 +61,9 @@ class Witness:
 
     def __init__(self, generator: np.random.Generator, draws: list[Draw]) -> None:
         self.generator, self.draws = generator, draws
-        self.copy = copy.deepcopy(generator)
+        from copy import deepcopy  # most models draw nothing
+
+        self.copy = deepcopy(generator)
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self.copy, name)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable, Sequence
-from copy import copy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -74,7 +73,8 @@ class State:
 
     def of(self, parts: Sequence[Module], optimizer: Optimizer) -> State:
         """The state of other modules that are made alike and have no buffers, moved by such an optimizer."""
-        other = copy(self)
+        other = object.__new__(State)
+        vars(other).update(vars(self))
         other.modules = [module for part in parts for module in part.modules()]
         moved = list(zip(optimizer.params, optimizer.memory, strict=True))
         other.members = [
