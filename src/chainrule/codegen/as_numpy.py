@@ -6,7 +6,6 @@ better in another spelling have it here, and tests hold it to the rule.
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -269,7 +268,7 @@ def broken(line: str) -> list[str]:
     deep = brackets(inside)
 
     def ends(mark: str) -> list[int]:
-        found = [m.start() for m in re.finditer(re.escape(mark), inside)]
+        found = [k for k in range(len(inside)) if inside.startswith(mark, k)]
         return [k for k in found if not any([a < k < b for a, b in deep])]
 
     if text[start] == "[":  # numbers fill the lines
@@ -287,7 +286,11 @@ def brackets(text: str) -> list[tuple[int, int]]:
     """Where the outermost brackets of a text open and close."""
     found: list[tuple[int, int]] = []
     opened: list[int] = []
-    for k, c in enumerate(re.sub(r"'[^']*'", lambda quoted: "_" * len(quoted[0]), text)):
+    quoted = False
+    for k, c in enumerate(text):
+        quoted ^= c == "'"
+        if quoted:
+            continue
         if c in "([{":
             opened.append(k)
         elif c in ")]}" and opened:
