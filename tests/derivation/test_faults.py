@@ -765,3 +765,11 @@ def test_a_derivative_of_which_rounding_left_the_engine_no_digit_is_that_of_its_
 def test_a_number_that_is_none_is_no_side_of_an_equation():
     told = cr.explain("h = log10(-1); f = h*x", "x", shapes={"x": ()}, order=2)
     assert "nan" not in told.text(detail="full")
+    with pytest.raises(GraphError, match="no point was found"):
+        cr.explain("acosh(x*0)", "x", shapes={"x": ()})
+
+
+def test_an_infinite_gradient_is_no_rounding():
+    told = cr.explain("x**0.5", "x", "jacobian", values={"x": 0.0}, digits=17)
+    check(told)
+    assert "numbers up to" not in told.text(detail="full")

@@ -133,7 +133,9 @@ def scale_of(x: Any) -> Number | None:
 
     Of the latter a whole number stays: [0, 3] is read at once.
     """
-    if not isinstance(x, Term) or x.number is None or not np.any(x.number):
+    if not isinstance(x, Term) or x.number is None or not x.ndim or not np.any(x.number):
+        return None
+    if not np.all(np.isfinite(x.number)):
         return None
     scale = exact(x.number[np.nonzero(x.number)][0])
     if np.any((x.number != 0) & (x.number != float(scale))):

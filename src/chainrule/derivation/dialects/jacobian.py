@@ -488,7 +488,7 @@ class Story:
         product = gradient if any([x is None for x in factors]) else reduce(np.matmul, factors)
         with Quiet():
             most = np.max(np.abs([gradient, product]), initial=0.0)
-            return 0 < most <= ROUNDING * self.largest and cancels_out(self.tape, self.request.wrt)
+            return 0 < most <= ROUNDING * self.largest < np.inf and cancels_out(self.tape, self.request.wrt)
 
     def the_entry(self, gradient: Any) -> list[Block]:
         """Where in the product the gradient of the reader's array, or its one entry, is found."""
