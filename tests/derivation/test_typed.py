@@ -151,3 +151,15 @@ def test_formulas_read_as_in_books():
     assert "f = 0.5xᵀ A x + λ · ∑ x⊙²" in text
     column = cr.explain("sum(x[:, None] * y[None])", "x", values={"x": [1.0, 2.0], "y": [3.0]})
     assert np.ravel(column.gradient).tolist() == [3.0, 3.0]
+
+
+def test_what_is_asked_besides_second_derivatives_is_told_too():
+    told = cr.explain("x**2*y", values={"x": 1.0, "y": 2.0}, direction={"x": 1.0}, order=2)
+    assert "df_dv = df_dx*1 = 4*1 = 4" in told.plain()
+    assert "∂²f/∂x² = 2𝐈" in cr.explain("x.T @ x", shapes={"x": (3,)}, order=2).text()
+
+
+@pytest.mark.parametrize("text", ["max(x, 0)", "min(x*y, 1)", "max(x, y)"])
+def test_the_larger_of_two_is_not_taken_for_an_axis(text):
+    with pytest.raises(FormulaError, match="imum"):
+        cr.explain(text, values={"x": 1.0, "y": 2.0})

@@ -104,10 +104,11 @@ def own_names(*terms: Term) -> dict[Term, Tree]:
 
 
 def constant(number: Any) -> Tree:
-    """A number or an array; the identity has a name, and what differs from one in equal entries is written with it."""
+    """A number or an array; multiples of the identity are written with its name, and what differs in equal entries."""
     array = np.asarray(number)
-    if is_identity(array) and len(array) > 1:
-        return applied("eye", n=len(array))
+    if array.ndim == 2 and len(array) > 1 and array[0, 0] and is_identity(array / array[0, 0]):
+        identity = applied("eye", n=len(array))
+        return identity if array[0, 0] == 1 else applied("mul", float(array[0, 0]), identity)
     beside = beside_identity(array)
     return tree_of(array if array.ndim else array.item()) if beside is None else beside
 

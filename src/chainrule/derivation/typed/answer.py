@@ -240,7 +240,7 @@ class Answer:
         for letter, x in checking.numbers_of_letters(own):
             if letter not in known or isinstance(letter, Slope):
                 known[letter] = Known(letter, numbers_of(x))
-        short = self.short(opening, base, products) if not second else self.short_of_second_order(opening, second)
+        short = self.short_of_second_order(opening, second, products) if second else self.short(opening, base, products)
         opening, short = with_places(opening), with_places(short)
         told = replace(
             base, story=(*opening, *products, *second, *story), short=tuple(short), known=tuple(known.values())
@@ -331,16 +331,19 @@ class Answer:
         wrt = [nodes[name] for name in typed.wrt]
         return line_by_line(Tape(output, wrt, typed.names)) if reached.issuperset(wrt) else None
 
-    def short_of_second_order(self, opening: Sequence[Block], second: Sequence[Block]) -> list[Block]:
-        """The formula, and the second derivatives that have room; the Hessian before single ones."""
+    def short_of_second_order(
+        self, opening: Sequence[Block], second: Sequence[Block], products: Sequence[Block]
+    ) -> list[Block]:
+        """The formula, the second derivatives that have room, the Hessian before single ones, and products."""
         lines = opening[: len(self.typed.parsed.lines)]
         told = [block for block in second if isinstance(block, Equation | Note)]
         pieces = [piece_of([(block,), ()], i) for i, block in enumerate(reversed([*lines, *told]))][::-1]
         for piece in pieces:
             hessian = [x for x in piece.blocks if isinstance(x, Equation) and x.sides[0] == HESSIAN]
             piece.weight = len(pieces) if hessian else piece.weight
-        fit(pieces, MOST_LINES - sum(map(lines_of, self.comparison.short)))
-        return [*blocks_of(pieces), *self.comparison.short]
+        last = [*products, *self.comparison.short]
+        fit(pieces, MOST_LINES - sum(map(lines_of, last)))
+        return [*blocks_of(pieces), *last]
 
     @cached_property
     def derivatives(self) -> set[Tree]:

@@ -229,6 +229,13 @@ class Reader:
         beyond = node.args[len(function.inputs) :]
         if len(beyond) > len(function.settings):
             raise self.at_token(token, f"{function.usage} was given {len(node.args)} inputs and settings")
+        if beyond and look_up(of_two := f"{function.name}imum") is not None:
+            # Python's max takes the larger of two, and NumPy's the largest along an axis.
+            raise self.at_token(
+                token,
+                f"{function.name} takes one array: {of_two}(x, y) is of two, and an axis has its name: "
+                f"{function.name}(x, axis=0)",
+            )
         given = zip(function.settings, beyond, strict=False)
         found = {name: self.place_or_setting(part, function, name) for name, part in given}
         for keyword in node.keywords:
