@@ -33,8 +33,8 @@ from chainrule.maths import (
 )
 from chainrule.maths.check import TOO_LARGE, amplifies, compared_undefined, is_finite, judged, loses_all_digits, ties
 from chainrule.maths.numerals import DIGITS
-from chainrule.maths.tree import Change, Unknown, all_parts, equation, has_letters, has_part, parts
-from chainrule.maths.values import Values
+from chainrule.maths.tree import LETTERS, all_parts, equation, has_letters, parts
+from chainrule.maths.values import Values, running_in
 
 TOO_FEW_DIGITS = "of numbers so far apart in size rounding leaves too few digits to compare"
 """What is said where two sides differ by what rounding makes of their letters."""
@@ -286,7 +286,7 @@ def letters_in(tree: Tree) -> Iterator[tuple[Tree, frozenset[str]]]:
         seen.add((id(x), running))
         if isinstance(x, Symbol):
             yield x if is_running(x) else x.whole, running
-        elif isinstance(x, Derivative | Change | Unknown):
+        elif isinstance(x, LETTERS):
             yield x, running
         else:
             inner = running | {x.letter} if isinstance(x, Sigma) else running
@@ -299,7 +299,9 @@ def symbols_in(tree: Tree) -> Iterator[Symbol]:
 
 def is_running(tree: Tree) -> bool:
     """Whether it is an entry whose place is a letter."""
-    return has_part(tree, lambda x: isinstance(x, Symbol) and any([isinstance(i, str) for i in x.at]))
+    if isinstance(tree, Symbol):
+        return any([isinstance(i, str) for i in tree.at])
+    return next(running_in(tree), None) is not None
 
 
 def is_general(tree: Tree, running: frozenset[str]) -> bool:

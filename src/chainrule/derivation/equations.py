@@ -174,18 +174,18 @@ def worked_out(symbols: Sequence[Tree], numbers: Sides | None, result: Any, digi
     exact = [] if numbers is None else list(numbers(Show(FULL)))
     values = Values({})
     sides = list(map(values.array, exact))
-    finite = all(map(is_finite, sides))
+    finite, ordinary = all(map(is_finite, sides)), values.are_ordinary()
     if not is_finite(result):
         if exact and finite:
             raise wrong(exact[0], result)
         return Equation(tuple(symbols), note=together(note, not_finite(result)))
-    if finite and any(map(has_infinite, exact)):
+    if finite and not ordinary and any(map(has_infinite, exact)):
         return Equation((*symbols, Show(digits)(result)), 1, note=note, digits=digits)
     if not finite:
         # The engine has a 0 where a product has none, or another order of its factors.
         why = NOT_TAKEN if any([np.any(np.isnan(x)) for x in sides]) else OVERFLOWS
         return Equation((*symbols, Show(digits)(result)), 1, note=together(note, why), digits=digits)
-    if any([vanishes(side, values) for side in exact]):
+    if not ordinary and any([vanishes(side, values) for side in exact]):
         return Equation((*symbols, Show(digits)(result)), 1, note=together(note, VANISHES), digits=digits)
     sizes = [magnitude(side, values) for side in exact]
     for side, ours, its_size in zip(exact, sides, sizes, strict=True):

@@ -247,8 +247,9 @@ def assembled(
     if request.wrt is not None:
         environment.setdefault(name_of(tape, request), gradient)
     # A dialect may have rows where a gradient has another shape.
-    undefined = {slope: np.full(np.shape(environment.get(slope, x)), np.nan) for slope, x in tape.undefined.items()}
-    environment = ChainMap[Tree, Any](undefined, *environment.maps)
+    if tape.undefined:
+        undefined = {slope: np.full(np.shape(environment.get(slope, x)), np.nan) for slope, x in tape.undefined.items()}
+        environment = ChainMap[Tree, Any](undefined, *environment.maps)
     warnings, floor = trap(tape), rounding_floor(tape)
     checking = Checking(
         environment, floor, request.digits, partial(rounding_of_letter, tape), partial(left_over_of, tape)

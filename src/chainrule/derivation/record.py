@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cache
-from operator import is_
+from operator import attrgetter, is_
 from pathlib import Path
 from typing import Any
 
@@ -301,11 +301,16 @@ def rebuilt(x: Any, change: Callable[[Any], Any]) -> Any:
 
 def inside(x: Any) -> tuple[Any, ...]:
     """What a record, or a part of one, is made from."""
-    if isinstance(x, tuple):
-        return x
-    return (
-        tuple([getattr(x, name) for name in given_to(type(x))]) if is_dataclass(x) and not isinstance(x, type) else ()
-    )
+    return parts_of_kind(type(x))(x)
+
+
+@cache
+def parts_of_kind(kind: Any) -> Callable[[Any], tuple[Any, ...]]:
+    """What gives the parts of what is of a kind."""
+    if issubclass(kind, tuple):
+        return tuple
+    names = given_to(kind) if is_dataclass(kind) else ()
+    return attrgetter(*names) if len(names) > 1 else lambda x: tuple([getattr(x, name) for name in names])
 
 
 def with_parts(x: Any, old: Sequence[Any], new: Sequence[Any]) -> Any:
@@ -323,13 +328,10 @@ def given_to(kind: Any) -> tuple[str, ...]:
 
 def trees_in(x: Any) -> Iterator[Tree]:
     """Every formula of a record or of a part of one, in the order in which they stand. O(what is in it)."""
-    if isinstance(x, Tree):
-        yield x
-    elif isinstance(x, str):
-        return
-    elif is_dataclass(x) and not isinstance(x, type):
-        for name in given_to(type(x)):
-            yield from trees_in(getattr(x, name))
-    elif isinstance(x, tuple | list):
-        for part in x:
-            yield from trees_in(part)
+    waiting = [tuple(x) if isinstance(x, list) else x]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, Tree):
+            yield part
+        else:
+            waiting += reversed(inside(part))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite, isnan
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ from chainrule.maths.tree import (
     innermost_first,
     parts,
 )
-from chainrule.maths.values import Values
+from chainrule.maths.values import Values, is_finite
 
 ROUNDING = 1e-9
 """How far sides with letters or all digits may be apart, relative to the largest of their terms."""
@@ -184,6 +184,8 @@ def loses_all_digits(chain: Relation, values: Values) -> bool:
     result = values.array(chain.sides[-1])
     for side in chain.sides[:-1]:
         ours = values.array(side)
+        if are_numbers(ours, result) and abs(ours - result) < abs(result):
+            continue
         if ours.size != result.size:
             continue
         apart = np.abs((ours if ours.shape == result.shape else ours.reshape(result.shape)) - result)
@@ -300,14 +302,13 @@ def eliminates(tree: Tree) -> bool:
     return any(isinstance(x, Applied) and x.name in ("inv", "solve") for x in all_parts(tree))
 
 
-def is_finite(x: Any) -> bool:
-    """Whether a number is finite, or all in an array."""
-    return isfinite(x) if isinstance(x, float) else bool(np.all(np.isfinite(x)))
+def are_numbers(x: Any, y: Any) -> bool:
+    return isinstance(x, float) and isinstance(y, float)
 
 
 def alike(x: Any, y: Any, allowed: Any) -> bool:
     """Whether two results agree; a vector is the column that it is printed as, a matrix of one entry a number."""
-    if all([isinstance(side, float) for side in (x, y)]):
+    if are_numbers(x, y):
         most = allowed if isinstance(allowed, float) else np.max(allowed, initial=0.0)
         return bool(abs(x - y) <= most) or x == y or (isnan(x) and isnan(y))
     x, y = np.asarray(x), np.asarray(y)
@@ -318,7 +319,8 @@ def alike(x: Any, y: Any, allowed: Any) -> bool:
     allowed = (
         np.broadcast_to(allowed, y.shape) if np.size(allowed) == 1 or np.shape(allowed) == y.shape else np.max(allowed)
     )
-    return bool(np.all((np.abs(x - y) <= allowed) | (x == y) | (np.isnan(x) & np.isnan(y))))
+    near = np.abs(x - y) <= allowed
+    return bool(np.all(near) or np.all(near | (x == y) | (np.isnan(x) & np.isnan(y))))
 
 
 def everywhere(tree: Tree, values: Values) -> Iterator[tuple[Applied, Values]]:
@@ -401,6 +403,8 @@ def last_place(number: Number, digits: int = DIGITS) -> float:
 
 def magnitude(tree: Tree, values: Values) -> Any:
     """What a side would come to if nothing in it cancelled: rounding is a small share of that."""
+    if not terms_of(tree):
+        return np.abs(values.of(tree))
     found: dict[int, Any] = {}
     for x in innermost_first(tree, lambda x: id(x) in found, terms_of):
         if not (terms := terms_of(x)):

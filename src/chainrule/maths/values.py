@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from math import isfinite
 from operator import is_
 from types import MappingProxyType
 from typing import Any
@@ -82,6 +83,10 @@ class Values:
         """The same as a double or an array of them."""
         found = self.of(tree)
         return found if isinstance(found, np.float64) else np.asarray(found, dtype=float)
+
+    def are_ordinary(self) -> bool:
+        """Whether all that has been worked out is finite and not 0."""
+        return all([is_finite(x) and (bool(x) if isinstance(x, float) else np.all(x)) for x in self._found.values()])
 
     def terms(self, tree: Sigma) -> Iterator[Values]:
         """What a sum's body is worked out with, term by term."""
@@ -162,6 +167,11 @@ class Values:
                 return np.sum(self.of_terms(tree), axis=0)
             case _:
                 raise GraphError(f"{type(tree).__name__} has no value of its own")
+
+
+def is_finite(x: Any) -> bool:
+    """Whether a number is finite, or all in an array."""
+    return isfinite(x) if isinstance(x, float) else bool(np.all(np.isfinite(x)))
 
 
 def running_in(tree: Tree) -> Iterator[str]:
