@@ -106,7 +106,7 @@ def own_names(*terms: Term) -> dict[Term, Tree]:
 def constant(number: Any) -> Tree:
     """A number or an array; multiples of the identity are written with its name, and what differs in equal entries."""
     array = np.asarray(number)
-    if array.ndim == 2 and len(array) > 1 and array[0, 0] and is_identity(array / array[0, 0]):
+    if array.ndim == 2 and min(array.shape) > 1 and array[0, 0] and is_identity(array / array[0, 0]):
         identity = applied("eye", n=len(array))
         return identity if array[0, 0] == 1 else applied("mul", float(array[0, 0]), identity)
     beside = beside_identity(array)
