@@ -194,3 +194,10 @@ def test_predict_tells_each_note_on_request(typed, tmp_path, monkeypatch):
     assert "column 'a' misses" not in together.err
     assert sum(f"column '{name}' misses 1 of 2 values" in each.err for name in "abcdef") == 6
     assert typed("predict", "t.safetensors", "new.csv", "--detail", "brief").code == 2
+
+
+def test_gradients_that_have_no_room_are_named(typed):
+    cell = "i = sigmoid(a); f = sigmoid(b); o = sigmoid(c); g = tanh(d); e = f*h + i*g; y = o*tanh(e)"
+    shown = typed("grad", cell, *[f"{name}=0.5" for name in "abcdh"]).out
+    assert shown.splitlines()[-1].startswith("Every step, as ∂y/∂e, ")
+    assert "Every step: --detail full" in typed("grad", "h = w*x; y = h**2", "w=1", "x=2").out

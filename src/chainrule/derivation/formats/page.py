@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from chainrule.derivation.record import Block, Derivation, Heading, Table
+from chainrule.derivation.record import Block, Derivation, Equation, Heading, Table
 from chainrule.derivation.words import Words
 from chainrule.errors import FormatError
+from chainrule.maths import Derivative, Tree
+from chainrule.maths.tree import all_parts
 
 DETAILS = ("short", "full")
 """The answer alone, or the whole story."""
@@ -28,6 +30,17 @@ def page(derivation: Derivation, detail: str) -> tuple[Block, ...]:
 def is_short(derivation: Derivation, detail: str) -> bool:
     """Whether what is shown is the short answer, which has no empty lines inside."""
     return detail == "short" and bool(derivation.short)
+
+
+def left_out(derivation: Derivation) -> list[Tree]:
+    """The gradients that formulas of the short answer are made of, and that have no room there themselves."""
+    equations = [block for block in derivation.short if isinstance(block, Equation)]
+    told = {x.sides[0] for x in equations}
+    outputs = {x.above for x in told if isinstance(x, Derivative)}
+    # A product of links is followed by their numbers.
+    formulas = [x.sides[len(x.sides) - x.numbers - 1] for x in equations if x.numbers < min(2, len(x.sides))]
+    used = [part for formula in formulas for part in all_parts(formula) if isinstance(part, Derivative)]
+    return list(dict.fromkeys([x for x in used if x.above in outputs and x not in told]))
 
 
 def symbols(derivation: Derivation) -> Table:
