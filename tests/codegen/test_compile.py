@@ -25,8 +25,8 @@ from programs import (  # pyright: ignore[reportMissingImports]
 
 import chainrule as cr
 from chainrule.codegen import laws, simplified
-from chainrule.codegen.compiled import operations
 from chainrule.codegen.native import machine
+from chainrule.codegen.version import operations
 from chainrule.core.operation import book
 from chainrule.errors import DtypeError, GraphError
 from chainrule.program import run, trace
@@ -538,6 +538,11 @@ def test_explain_says_what_was_saved():
     assert after < before
     assert f"{before} operations were traced, and {after} are left" in told
     assert f"kernels ({machine.kernels()})" in told if machine else "through NumPy" in told
+    alone = cr.compile(cr.inv)
+    alone(np.eye(3))
+    assert alone.explain().splitlines()[1] == "1 operation was traced, and 1 is left."
+    assert "hrough NumPy" in alone.explain()
+    assert "kernels (" not in alone.explain()
 
 
 def test_a_label_is_an_argument_as_any_other():

@@ -19,7 +19,7 @@ from chainrule.codegen.copied import made_again
 from chainrule.codegen.identifiers import function_name
 from chainrule.codegen.laws import LAST, LAWS
 from chainrule.codegen.scanned import scan
-from chainrule.codegen.simplified import reached, simplified, with_numbers
+from chainrule.codegen.simplified import simplified, with_numbers
 from chainrule.codegen.version import RUNS, TARGETS, Version, default_target, plain
 from chainrule.collector import without_collector
 from chainrule.core import Value
@@ -241,7 +241,6 @@ class Compiled:
     def explain(self) -> str:
         """What was made, for which arguments, by which laws, and what runs."""
         version = self.needs_version()
-        before, after = operations(version.whole), operations(version.trace)
         lines = [f"{self.name}, made for {version.made_for}"]
         if len(self.versions) > 1:
             lines.append(f"It was traced {len(self.versions)} times, for arguments of other shapes, types or settings:")
@@ -250,12 +249,7 @@ class Compiled:
             lines.append(f"It was traced anew, as other things stood around it: {', '.join(self.anew)}")
         if self.around is not None and self.around.left <= 0:
             lines.append(f"More stands around it than the {MOST_PLACES} places that are watched")
-        lines.append(f"{sum(before.values())} operations were traced, and {sum(after.values())} are left:")
-        lines += [f"  {count} × {law}" for law, count in version.fired.most_common()]
-        dead = sum(before.values()) - sum(operations(version.whole, live=True).values())
-        lines += [f"  {dead} × dead lines dropped"] * bool(dead)
-        lines += version.told(after)
-        return "\n".join(lines)
+        return "\n".join([*lines, *version.shortened(), *version.told()])
 
 
 @overload
@@ -487,9 +481,3 @@ def described(f: Any, args: tuple[Any, ...], settings: dict[str, Any]) -> str:
 def identifier(name: str) -> str:
     """A function's name in written Python."""
     return function_name(name, ["work", "workspace", *kernels])
-
-
-def operations(traced: Trace, *, live: bool = False) -> Counter[str]:
-    """How many operations of each name a program has; with `live` only those that some output needs."""
-    steps = reached(traced.program.outputs) if live else traced.program.steps
-    return Counter([step.op.name for step in steps if step.op is not None])

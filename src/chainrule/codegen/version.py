@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.codegen.native import NotPlanned, Planner, machine
-from chainrule.codegen.simplified import with_numbers
+from chainrule.codegen.simplified import reached, with_numbers
 from chainrule.core import Value
 from chainrule.core.graph import Node
 from chainrule.core.instructions import Plan
@@ -181,13 +181,26 @@ class Version:
         own = [x for x in made if not any([shares(self.trace, x, y) for y in x.needs]) and (x.shape or gives_number(x))]
         return len(own) == len(set(own)) == len(results)
 
-    def told(self, operations: Counter[str]) -> list[str]:
+    def shortened(self) -> list[str]:
+        """How many operations there were and are, and which laws did something, for `explain`."""
+        before, live, after = [
+            x.total() for x in (operations(self.whole), operations(self.whole, live=True), operations(self.trace))
+        ]
+        laws = [f"  {count} × {law}" for law, count in self.fired.most_common()]
+        laws += [f"  {before - live} × dead lines dropped"] * (before > live)
+        traced = "1 operation was" if before == 1 else f"{before} operations were"
+        return [f"{traced} traced, and {after} {'is' if after == 1 else 'are'} left{':' if laws else '.'}", *laws]
+
+    def told(self) -> list[str]:
         """What the operations that are left run on, for `explain`."""
+        left = operations(self.trace)
         if self.native is None:
             why = [f"Not on kernels: {self.reason}."] * bool(self.reason)
-            return [*why, "All of them run through NumPy, as source() shows: " + counted(operations)]
+            return [*why, "All of them run through NumPy, as source() shows: " + counted(left)]
         assert machine is not None
-        lines = [f"They run as {self.instructions} kernels ({machine.kernels()}): " + counted(operations)]
+        kernels = self.instructions - self.by_numpy.total()
+        many = f"{kernels} kernel{'s' * (kernels != 1)} ({machine.kernels()})"
+        lines = [f"They run as {many}: {counted(left - self.by_numpy)}"] * (kernels > 0)
         if self.shared:
             lines.append(f"Threads share out {self.shared} of the kernels, which changes no number.")
         if self.plan is not None and self.plan.times > 1:
@@ -200,6 +213,12 @@ class Version:
 def counted(operations: Counter[str]) -> str:
     """How many there are of each, the most first."""
     return ", ".join([f"{n} {name}" for name, n in sorted(operations.items(), key=lambda pair: (-pair[1], pair[0]))])
+
+
+def operations(traced: Trace, *, live: bool = False) -> Counter[str]:
+    """How many operations of each name a program has; with `live` only those that some output needs."""
+    steps = reached(traced.program.outputs) if live else traced.program.steps
+    return Counter([step.op.name for step in steps if step.op is not None])
 
 
 def gives_number(step: Step) -> bool:

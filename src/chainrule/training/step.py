@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.codegen.compiled import operations, refuse_if_different
+from chainrule.codegen.compiled import refuse_if_different
 from chainrule.codegen.laws import LAST, LAWS
 from chainrule.codegen.scanned import ADVANCES, STAYS
 from chainrule.codegen.simplified import simplified
@@ -364,17 +364,15 @@ class TrainingStep:
         """What was made, for which batches, by which laws, and what runs."""
         program = self.needs_program()
         version = program.version
-        before, after = operations(version.whole), operations(version.trace)
         lines = [f"a training step of {self.name}, made for {version.made_for}"]
         if self.traced > 1:
             lines.append(f"It was traced {self.traced} times, for batches, settings or modules of other kinds:")
             lines += [f"  {other.version.made_for}" for other in self.programs.values()]
-        lines.append(f"{sum(before.values())} operations were traced, and {sum(after.values())} are left:")
-        lines += [f"  {count} × {law}" for law, count in version.fired.most_common()]
+        lines += version.shortened()
         if version.native is not None:
             where = "written in place" if program.in_place else "written back after each call"
             lines.append(f"Parameters and what the optimizer keeps are {where}")
-        return "\n".join([*lines, *version.told(after)])
+        return "\n".join([*lines, *version.told()])
 
 
 def kind_of(x: Any) -> Any:
