@@ -81,12 +81,12 @@ def run_script(jobs: list[Job], folder: Path) -> list[Any]:
     return [[[float(x.replace("Infinity", "inf")) for x in part] for part in parts] for parts in found]
 
 
-def compare(one: Job, found: Any) -> None:
+def compare(one: Job, found: Any, tolerance: float = 1e-12) -> None:
     """Every result as the engine has it; truth values are 1 and 0."""
     assert len(found) == len(one.right)
     for x, right in zip(found, one.right, strict=True):
-        tolerance = 1e-5 if right.dtype == np.float32 else 1e-12
-        close(np.reshape(x, right.shape), right.astype(float), tolerance, one.name)
+        most = 1e-5 if right.dtype == np.float32 else tolerance
+        close(np.reshape(x, right.shape), right.astype(float), most, one.name)
 
 
 def apart(one: Job) -> str:
