@@ -7,6 +7,7 @@ is said in those of the named steps that use it: one link of the chain rule for 
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,8 @@ MOST_PARTS = 100
 """Steps between two names: a formula of more is not read, and takes long to simplify."""
 MOST_OPERATIONS = 12
 """Operations of a gradient with all that arrives written out, from which shorter ones are looked for."""
+FARTHEST = 12
+"""Gradients between the output and one that may be told without them: those farther back are shorter with them."""
 MANY = 2
 """A gradient of more operations is told in as many others where these are shorter."""
 LONGEST = 60
@@ -210,7 +213,7 @@ class InNames:
     def without_gradients(self, node: Node) -> Any:
         """The gradient in a node in the named steps alone; None where that is long."""
         if node not in self._whole:
-            total = self.short(node)
+            total = self.short(node) if node in self.nearest else None
             arriving = self.arriving(total)
             wholes = [self.without_gradients(self.gradient_of[x]) for x in arriving]
             if total is None or any([x is None for x in wholes]):
@@ -221,6 +224,11 @@ class InNames:
             found = shortest(replaced).term
             self._whole[node] = found if operations(found).count <= MOST_OPERATIONS else None
         return self._whole[node]
+
+    @cached_property
+    def nearest(self) -> set[Node]:
+        """The nodes with a gradient that are nearest to the output."""
+        return set(islice(self.totals, FARTHEST))
 
     @cached_property
     def called_by_the_book(self) -> list[tuple[Term, Term]]:

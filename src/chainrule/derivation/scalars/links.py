@@ -390,7 +390,7 @@ class Maker:
             return self.direct(edge.source, edge.target, [edge])[0].formula
         for k in (edge.target, edge.source):
             self.named(k)
-        return self.formula(simplified(term), edge.slope)
+        return self.formula(self.shortest(term), edge.slope)
 
     def cancellations(self, made: Sequence[tuple[Link, Any]]) -> list[Cancellation]:
         """Neighbours of which one divides by what the other multiplies by, so that the product is shorter."""
