@@ -162,6 +162,7 @@ def squared(w, b, x):
         (updated, (np.ones(3), 2.0), "# ∂L/∂w = ", "∂value|value ="),
         (cr.grad(cr.grad(lambda x: x**5)), (1.5,), "d2x = 20 * (x * x * x)  # d2x = 20x³", "∂"),
         (cr.grad(cr.grad(lambda x, y: x**2 * y), argnums=1), (1.5, 2.0), "ddx_dy = ", r"\bdy"),
+        (cr.grad(cr.grad(squared, argnums=1), argnums=1), (1.5, 2.0, 3.0), "d2b = ", r"\bd[ez] ="),
         (cr.grad(lambda x: cr.grad(lambda x: x**3)(x) ** 2), (1.5,), "dx = 36 * (x**2 * x)", "d2x"),
         (lambda x: (x, cr.grad(cr.sin)(x)), (1.5,), "dx = np.cos(x)", r"g1|= x$"),
         (lambda a, i: cr.sum((a + 1)[i]), (np.ones(3), np.array([0, 2])), "∑ (a + 𝟏)[i]", ""),

@@ -260,7 +260,8 @@ def of_derivatives(recording: Recording) -> dict[Traced, tuple[Traced, ...]]:
         loss = node.of[0] if node.op is None and node.of else None
         if loss is not None:
             last[node] = len(before)
-            of = without_aliases(loss.of[0]) if loss.of and loss.backward and not loss.shape else None
+            ones = list(map(without_aliases, loss.of)) if loss.backward and not loss.shape else []
+            of = min(ones, key=lambda x: x.op is not None, default=None)  # an argument rather than what equals it
             before.append(() if of is None else (*found.get(loss, ()), of))
             continue
         last[node] = max([last.get(x.step, -1) for x in node.inputs if isinstance(x, Traced)], default=-1)
