@@ -163,3 +163,9 @@ def test_what_is_asked_besides_second_derivatives_is_told_too():
 def test_the_larger_of_two_is_not_taken_for_an_axis(text):
     with pytest.raises(FormulaError, match="imum"):
         cr.explain(text, values={"x": 1.0, "y": 2.0})
+
+
+def test_what_is_left_of_a_mean_along_an_axis_adds_up_to_nothing():
+    shapes = {"X": (5, 3)}
+    slope = cr.derivative("sum((X - mean(X, axis=0))**2)", "X", shapes=shapes)
+    assert str(slope) == "2*X - 0.4*broadcast_to(sum(X, axis=0), shape=(5, 3))"

@@ -143,7 +143,34 @@ def total_along(x: Term, axes: tuple[int, ...], way: Rewriting) -> Any:
     if name_of(x) == "softmax" and axes == (x.settings["axis"] % x.ndim,):
         way.note("shares")
         return repeat(1, tuple([n for i, n in enumerate(x.shape) if i not in axes]))
+    if name_of(x) in ("add", "sub"):
+        entries = sum_of(x, way)
+        if any([is_copied(unit, axes) for unit in entries]):
+            # The sum of what is left of a mean along an axis may be nothing.
+            return distributed_total(x, entries, axes, way)
     return book["sum"](x, axis=axes[0] if len(axes) == 1 else axes)
+
+
+def is_copied(x: Term, axes: tuple[int, ...]) -> bool:
+    """Whether an array is the same along some axes."""
+    if name_of(x) != "broadcast_to" or not x.inputs[0].shape:
+        return False
+    inner = x.inputs[0]
+    lead = x.ndim - inner.ndim
+    return all([i < lead or inner.shape[i - lead] == 1 for i in axes])
+
+
+def distributed_total(x: Term, entries: Any, axes: tuple[int, ...] | None, way: Rewriting) -> Any:
+    """The sum over some axes, term by term."""
+    way.note("distribution")
+    shape = () if axes is None else tuple([n for i, n in enumerate(x.shape) if i not in axes])
+    table: dict[Term, Any] = {}
+    for unit, number in entries.items():
+        part = total(repeat(1, x.shape) if unit is ONE else broadcast(unit, x.shape, way), axes, way)
+        whole = product_of(part)
+        key = build_product(Product(powers=whole.powers), shape, way.plainly()) if whole.powers else ONE
+        table[key] = table.get(key, Fraction(0)) + number * whole.number
+    return build_sum(table, shape, way)
 
 
 def kept_shape(inner: Term, copied: tuple[int, ...], lead: int) -> Shape:
@@ -176,14 +203,7 @@ def total_of_all(x: Term, way: Rewriting) -> Any:
     entries = sum_of(x, way) if name in ("add", "sub") else {}
     # What is the same everywhere, as a mean, counts so many times: the sum of what is left of it may be nothing.
     if entries and (any([unit is not ONE and not unit.shape for unit in entries]) or way.takes("expand")):
-        way.note("distribution")
-        table: dict[Term, Any] = {}
-        for unit, number in entries.items():
-            part = total(repeat(1, x.shape) if unit is ONE else broadcast(unit, x.shape, way), None, way)
-            whole = product_of(part)
-            key = build_product(Product(powers=whole.powers), (), way.plainly()) if whole.powers else ONE
-            table[key] = table.get(key, Fraction(0)) + number * whole.number
-        return build_sum(table, (), way)
+        return distributed_total(x, entries, None, way)
     return book["sum"](x)
 
 
