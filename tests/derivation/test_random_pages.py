@@ -26,6 +26,8 @@ MET = (1000592, 1001180, 1001474, 1002643, 1002703, 1003365, 1005358, 1005674, 1
 MET += (1001826, 1018058, 1027023, 1027553, 1029329, 1029514, 1030281, 1103715, 1105298, 1106104)
 MET += (1109778, 1110218, 1112567, 1120053, 1400095, 1409198, 1421437, 1436940)
 """The same of the many."""
+WIDER = (831071, 831074, 831131, 831149)
+"""The same of vectors, directions and modules."""
 SUITE, SOAK, MANY = range(0, 40, CHUNK), range(1_000_000, 1_100_000, 1_000), 1_000
 WHOLE = range(1_000, 6_000, 1_000)
 
@@ -86,6 +88,12 @@ def test_nothing_is_wrong_on_many_random_pages_in_every_dialect(start, record_pr
 @pytest.mark.parametrize("seed", MET)
 def test_what_was_wrong_once_on_many_pages_is_not(seed):
     assert not list(many_pages.faults(seed))
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("seed", WIDER)
+def test_what_was_wrong_once_on_wider_pages_is_not(seed):
+    assert not list(wider_pages.faults(seed))
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")

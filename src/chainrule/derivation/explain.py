@@ -173,8 +173,10 @@ def with_direction(found: Derivation, tape: Tape, entry: Any, direction: Any, di
             "a direction is one array for each of the whole nodes in wrt: explain(L, [x, y], direction=[…, …])"
         )
     said_of = [f"direction[{k}]" if several else "direction" for k in range(len(directions))]
+    # What has no value has no slope, whatever the engine hands back.
+    defined = 1.0 if np.isfinite(tape.numbers[tape.output]) else np.nan
     moved = [
-        Moved(tape.symbols[x], numbers_in(argument, by), tape.gradients[x])
+        Moved(tape.symbols[x], numbers_in(argument, by), tape.gradients[x] * defined)
         for x, argument, by in zip(tape.wrt, said_of, directions, strict=True)
     ]
     blocks, known = along(tape.symbols[tape.output], moved, digits, tape.symbols.values())

@@ -51,8 +51,9 @@ def along(
     result = sum([product(x.slope, x.by) for x in moved])
     length = float(np.sqrt(sum([np.sum(np.square(x.by)) for x in moved])))
     known: dict[Tree, Any] = {name: result, **{derivative(output, x.symbol): x.slope for x in moved}}
-    parts = [said(Show(digits)(x.by), " in ", x.symbol) for x in moved if np.size(x.by) <= WRITTEN]
-    blocks: list[Block] = [Paragraph(said("Along the direction ", arrow, ", ", listed(parts), ":"))]
+    written = [x for x in moved if np.size(x.by) <= WRITTEN and np.ndim(x.by) < 3]
+    parts = [said(Show(digits)(x.by), " in ", x.symbol) for x in written]
+    blocks: list[Block] = [Paragraph(said("Along the direction ", listed([arrow, *parts]), ":"))]
     terms = [in_symbols(slope_of(output, x.symbol, x.slope), x, digits) for x in moved]
     fits = np.size(result) <= WRITTEN and all([np.size(x.slope) <= WRITTEN for x in moved])
     if any([term is None for term in terms]) or not fits:

@@ -187,7 +187,9 @@ def total_of_all(x: Term, way: Rewriting) -> Any:
     if name == "softmax":
         # Shares along an axis add up to 1, so all of them to the number of times that there is such an axis.
         way.note("shares")
-        return x.size // x.shape[x.settings["axis"]]
+        axes = x.settings["axis"]
+        along = range(x.ndim) if axes is None else axes if isinstance(axes, tuple) else (axes,)
+        return x.size // math.prod([x.shape[axis] for axis in along])
     if name == "broadcast_to":
         way.note("sum")
         inner = x.inputs[0]

@@ -42,7 +42,9 @@ class SoftmaxLoss:
         self.logits = logits = leaf if source.op is None else leaf.alias()
         self.node, loss = with_probabilities(logits, target)
         self.letter = replace(letter, shape=self.node.shape)
-        self.tape = Tape(loss, [logits])
+        # What goes by a number here is another thing than what does so in the whole graph.
+        elsewhere = [tape.symbols[x] for x in tape.numbered]
+        self.tape = Tape(loss, [logits], [x.name for x in elsewhere if isinstance(x, Symbol) and x.name])
         self.tape.name_anew(
             {logits: tape.symbols[source], self.node: self.letter, loss: tape.symbols[node]},
         )

@@ -34,10 +34,16 @@ def is_column(x: Tensor, whole: Tensor) -> bool:
     return whole.ndim == 1 and x.size == whole.size == max(x.shape)
 
 
-def symbols_for(order: Sequence[Node], labels: Mapping[int, str], names: Collection[str] = ()) -> dict[Node, Tree]:
+def symbols_for(
+    order: Sequence[Node],
+    labels: Mapping[int, str],
+    names: Collection[str] = (),
+    own: Collection[Node] | None = None,
+) -> dict[Node, Tree]:
     """A symbol for each node, and for the tensors of data that the nodes use; no two print alike. O(nodes).
 
-    `names` stand on the same page and for none of these nodes, unless a label is one of them.
+    `names` stand on the same page and for none of these nodes, unless a label is one of them. A condition is written
+    with the symbols of `own` nodes alone, if not all stand for something.
     """
     nodes = [*order, *dict.fromkeys(data_of(order))]
     labelled = [labels[id(node)] for node in nodes if labels.get(id(node))]
@@ -52,12 +58,15 @@ def symbols_for(order: Sequence[Node], labels: Mapping[int, str], names: Collect
     for node in nodes[: len(order)]:
         if node not in symbols:
             symbols[node] = shaped(next(results), node.shape)
+    known = symbols if own is None else {x: symbol for x, symbol in symbols.items() if x in own}
     for x in nodes[len(order) :]:
         if x not in symbols:
-            written = as_made(x, symbols)
+            written = as_made(x, known)
             if written is None:
                 written = shaped(next(constants), x.shape) if x.ndim else exact(float(x.item()))
             symbols[x] = written
+        if own is not None and x in own:
+            known[x] = symbols[x]
     return symbols
 
 

@@ -101,11 +101,11 @@ class Tape:
             self._compare(self.wrt or [x for x in self.order if x.op is None], self.gradients, self.arrivals)
         together = graph.backward_order(list(beside))[::-1] if beside else self.order
         self.labels = labels_for(together)
-        self.symbols: dict[Node, Tree] = symbols_for(together, self.labels, names)
+        own = {*self.order, *data_of(self.order)} if beside else None
+        self.symbols: dict[Node, Tree] = symbols_for(together, self.labels, names, own)
         self.elsewhere = symbols_besides(self.symbols, self.labels, names)
         """The user's names on the page for what is no part of the computation."""
-        if beside:
-            own = {*self.order, *data_of(self.order)}
+        if own is not None:
             self.elsewhere |= {symbol for x, symbol in self.symbols.items() if x not in own and id(x) in self.labels}
             self.symbols = {x: symbol for x, symbol in self.symbols.items() if x in own}
         self.numbered = {node for node in self.symbols if id(node) not in self.labels}
