@@ -17,6 +17,7 @@ INLINE double number_in(int64_t word) {
 #endif
 
 #define FAR_BYTES (1 << 20) /* streams that are longer together come from far away: they are fetched ahead */
+#define FEW_STREAMS 4 /* of more of them whole blocks would not stay in the first cache, beside what is computed on the way */
 #define BLOCK ((ptrdiff_t)(BLOCK_BYTES / sizeof(ENTRY)))
 
 /* A run of entries of any type, some way apart, as entries of a register. */
@@ -215,46 +216,48 @@ static ENTRY OF_TYPE(total)(const ENTRY *x, ptrdiff_t n) {
 
 /* Entries of the first block, so that what is written in further ones begins with a line of the cache. Totals add up the
    same blocks wherever these lie, so that they are the same to the last bit. */
-static ptrdiff_t OF_TYPE(first_block)(const int64_t *slot, int words, const int64_t *operation, int operations,
-                                      char *const *memory) {
+static ptrdiff_t OF_TYPE(first_block)(ptrdiff_t block, const int64_t *slot, int words, const int64_t *operation,
+                                      int operations, char *const *memory) {
     for (int k = 0; k < operations; k++)
         if (operation[k * 5] == TOTAL)
-            return BLOCK;
+            return block;
     for (; operations; operations--, operation += 5) {
         const int64_t *s = slot + (operation[1] - REGISTERS) * words;
         if (operation[1] < REGISTERS || s[0] != STREAM)
             continue;
         ptrdiff_t past = (ptrdiff_t)((uintptr_t)(memory[s[1]] + s[2]) % VECTOR_BYTES / sizeof(ENTRY));
-        return past ? BLOCK - past : BLOCK;
+        return past ? block - past : block;
     }
-    return BLOCK;
+    return block;
 }
 
 /* Part k of so many of the lines that streams go through in their next block, on the way into the near caches. */
-static void OF_TYPE(fetch_ahead)(ENTRY *const *stream, int streams, int k, int parts) {
-    const ptrdiff_t lines = BLOCK_BYTES / LINE;
+static void OF_TYPE(fetch_ahead)(ptrdiff_t block, ENTRY *const *stream, int streams, int k, int parts) {
+    const ptrdiff_t lines = block * (ptrdiff_t)sizeof(ENTRY) / LINE;
     for (int i = 0; i < streams; i++)
         for (ptrdiff_t line = lines * k / parts; line < lines * (k + 1) / parts; line++)
-            __builtin_prefetch((const char *)((uintptr_t)stream[i] + BLOCK_BYTES + (uintptr_t)line * LINE), 0, 2);
+            __builtin_prefetch((const char *)((uintptr_t)stream[i] + (uintptr_t)(lines + line) * LINE), 0, 2);
 }
 
 static void OF_TYPE(chain)(const int64_t *w, char *const *memory) {
     ptrdiff_t entries = w[3];
     int axes = (int)w[4], slots = (int)w[5], operations = (int)w[6], words = 4 + axes;
     const int64_t *extent = w + 7, *slot = extent + axes, *first = slot + slots * words;
-    ENTRY registers[REGISTERS][BLOCK_BYTES / sizeof(ENTRY)] __attribute__((aligned(64)));
+    ENTRY registers[REGISTERS * BLOCK] __attribute__((aligned(64)));
     ENTRY alone[MOST_SLOTS][VECTOR_BYTES / sizeof(ENTRY)] __attribute__((aligned(64)));
     double totals[MOST_SLOTS];
     ENTRY *at[REGISTERS + MOST_SLOTS];
     ptrdiff_t step[REGISTERS + MOST_SLOTS];
+    int streams = 0;
+    for (int i = 0; i < slots; i++)
+        streams += slot[i * words] == STREAM;
+    const ptrdiff_t block = streams > FEW_STREAMS ? BLOCK / 2 : BLOCK;
     for (int i = 0; i < REGISTERS; i++) {
-        at[i] = registers[i];
+        at[i] = registers + i * block;
         step[i] = 1;
     }
-    int streams = 0;
     for (int i = 0; i < slots; i++) {
         const int64_t *s = slot + i * words;
-        streams += s[0] == STREAM;
         char *place = memory[s[1]] + s[2];
         totals[i] = 0;
         step[REGISTERS + i] = s[0] != ONE;
@@ -274,9 +277,9 @@ static void OF_TYPE(chain)(const int64_t *w, char *const *memory) {
             OPERATE(u[0] & ~ONCE, LANES);
             step[u[1]] = 0;
         }
-    ptrdiff_t n = OF_TYPE(first_block)(slot, words, first, operations, memory);
+    ptrdiff_t n = OF_TYPE(first_block)(block, slot, words, first, operations, memory);
     const int far = (size_t)entries * (size_t)streams * sizeof(ENTRY) > FAR_BYTES;
-    for (ptrdiff_t p = 0; p < entries; p += n, n = BLOCK) {
+    for (ptrdiff_t p = 0; p < entries; p += n, n = block) {
         ENTRY *stream[MOST_SLOTS];
         n = entries - p < n ? entries - p : n;
         u = first;
@@ -286,7 +289,7 @@ static void OF_TYPE(chain)(const int64_t *w, char *const *memory) {
                 stream[streams++] = at[REGISTERS + i];
         for (int k = 0; k < operations; k++, u += 5) {
             if (far)
-                OF_TYPE(fetch_ahead)(stream, streams, k, operations);
+                OF_TYPE(fetch_ahead)(block, stream, streams, k, operations);
             if (u[0] < LOAD) {
                 OPERATE(u[0], n);
                 continue;
