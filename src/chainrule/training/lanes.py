@@ -287,7 +287,8 @@ class Net:
         if epoch == 1:
             losses = self.first + losses
         self.last_epoch = epoch
-        bad = next((i for i, x in enumerate(losses) if not isfinite(x)), None)
+        # A sum is sooner looked at than each, and finite only where all are.
+        bad = None if isfinite(sum(losses)) else next((i for i, x in enumerate(losses) if not isfinite(x)), None)
         if bad is not None:
             self.stopped = f"the loss became {losses[bad]} in epoch {epoch}, batch {bad + 1}"
         elif not self.is_sound():
