@@ -348,6 +348,24 @@ def test_entries_are_picked_and_put(dtype, kind):
         assert_close(made(both, [given, rows, pairs], (size, 3), dtype), right, rtol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_runs_of_every_width_are_picked(dtype):
+    rows, columns = rng.integers(-4, 4, 9), rng.integers(-3, 3, 9)
+    for width in range(1, 21):
+        x = rng.normal(size=(4, 3, width)).astype(dtype)
+
+        def taken(plan: Plan, places: list[Place], out: Place, width: int = width) -> None:
+            run = width * out.dtype.itemsize
+            indices = [
+                (place, k, n, size * run)
+                for k, (place, n, size) in enumerate(zip(places[1:], (4, 3), (3, 1), strict=False))
+            ]
+            plan.places(Code.TAKE, places[0], out, run if len(indices) == 2 else 3 * run, indices)
+
+        assert_equal(made(taken, [x, rows], (9, 3, width), dtype), x[rows])
+        assert_equal(made(taken, [x, rows, columns], (9, width), dtype), x[rows, columns])
+
+
 @pytest.mark.parametrize("code", [Code.TAKE, Code.PUT])
 @pytest.mark.parametrize("wrong", [5, -6, 10**15, -(10**15)])
 def test_an_index_outside_is_refused_before_memory_is_touched(code, wrong):
@@ -690,6 +708,25 @@ def test_operations_that_are_joined_compute_what_each_did():
         found = made(build, [x, y], x.shape, float)
         assert_close(found, right[0], rtol=1e-9, atol=1e-9)
     assert joined > 40
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_a_chain_of_many_arrays_is_what_each_operation_is(dtype):
+    """Six arrays go through shorter blocks than two, and where they are long what comes next is fetched ahead."""
+    for n in (1, 70, 255, 513, 1100, 2049, 45_000):
+        arrays = [rng.normal(size=n).astype(dtype) for _ in range(5)]
+
+        def build(plan: Plan, places: list[Place], out: Place, dtype: Any = dtype, n: int = n) -> None:
+            chain = Chain(np.dtype(dtype), (n,))
+            found = chain.slot(Slot.STREAM, places[0])
+            for k, place in enumerate(places[1:], 1):
+                into = chain.slot(Slot.STREAM, out) if k == 4 else chain.register()
+                chain.operate("maximum" if k % 2 else "add", into, found, chain.slot(Slot.STREAM, place))
+                found = into
+            chain.written(plan)
+
+        a, b, c, d, e = arrays
+        assert_equal(made(build, arrays, (n,), dtype), np.maximum(np.maximum(a, b) + c, d) + e)
 
 
 def test_totals_of_every_size():
