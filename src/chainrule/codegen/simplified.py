@@ -185,6 +185,9 @@ def one_pass(trace: Trace, builder: Builder) -> Trace:
     for step in trace.program.steps:
         if step.op is None and (step in needed or step in known):
             made[step] = leaf(builder, step, trace, step in known)
+        elif step in needed and step in builder.settled and all([made[x] is x for x in step.needs]):
+            builder.met.setdefault(step)
+            made[step] = step
         elif step in needed:
             inputs, settings = step.given(made.__getitem__)
             # NumPy's own numbers have a type that meets others: 0.5 leaves float32 as it is, np.float64(0.5) does not.

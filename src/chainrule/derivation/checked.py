@@ -44,6 +44,10 @@ TIED = "rounding decides here which of two equal numbers is larger"
 """What is said where a program compared in single precision what is the same number in double."""
 
 
+WORKED_OUT = (Equation, Tree)
+"""What of a page comes to numbers."""
+
+
 class Checking:
     """Checks a page: words take the place of equations that do not hold here because something is not defined.
 
@@ -80,7 +84,7 @@ class Checking:
 
     def _seen(self, x: Any) -> Any:
         """What is seen of an equation or a formula; None for what these may be in."""
-        if not isinstance(x, Equation | Tree):
+        if not isinstance(x, WORKED_OUT):
             return None
         if id(x) not in self._found:
             self._found[id(x)] = x, self._checked(x)

@@ -393,7 +393,7 @@ def applied(operation: Any, *inputs: Any, **settings: Any) -> Applied:
     if isinstance(operation, Operation):
         settings = operation.complete(settings) if settings or operation.needs_settings else operation.defaults
     trees = tuple(map(tree_of, inputs))
-    pairs = tuple(sorted([(name, hashable(setting)) for name, setting in settings.items()]))
+    pairs = tuple(sorted([(name, hashable(setting)) for name, setting in settings.items()])) if settings else ()
     return Applied(operation, trees, pairs, shape_of(operation, tuple([x.shape for x in trees]), pairs))
 
 

@@ -181,7 +181,9 @@ def running_in(tree: Tree) -> Iterator[str]:
 
 def of_numbers(tree: Tree) -> tuple[Tree, ...]:
     """The parts whose numbers make that of the whole; what a sum adds up has others for each term."""
-    return parts(tree) if isinstance(tree, Applied | Matrix) else ()
+    if isinstance(tree, Applied):
+        return tree.inputs
+    return parts(tree) if isinstance(tree, Matrix) else ()
 
 
 def fixed(tree: Any, running: Mapping[str, int]) -> Any:
