@@ -30,7 +30,7 @@ from chainrule.derivation.typed.answer import Answer, Options
 from chainrule.derivation.typed.formula import read_formula
 from chainrule.errors import ChainruleError
 from chainrule.expression.typed.functions import look_up
-from chainrule.maths import Matrix, Symbol, Tree, latex, mathml, plain, unicode
+from chainrule.maths import Symbol, Tree, latex, mathml, plain, unicode
 from chainrule.maths.tree import has_letters, parts
 from chainrule.maths.values import value
 
@@ -353,7 +353,8 @@ def shown_by(told: Derivation, name: str, detail: str) -> Iterator[Equation]:
     """The equations of a page that a format writes in one piece; a terminal has matrices and tables in lines."""
     for block in page_of(told, detail):
         if isinstance(block, Equation):
-            if name != "terminal" or not any([isinstance(x, Matrix) for side in block.sides for x in all_parts(side)]):
+            parts_shown = [x for side in block.sides for x in all_parts(side)]
+            if name != "terminal" or not any([x.looks.kind == "matrix" for x in parts_shown]):
                 yield block
         elif name in ("html", "latex", "markdown"):
             yield from equations_in(block)
