@@ -243,6 +243,8 @@ def gradient_piece(
     name = tape.gradient(node)
     symbols = [name, *[x for x in formulas if len(plain(x)) <= LONGEST]]
     bare = (Equation(tuple(symbols)),) if len(symbols) > 1 else ()
+    if weight != ASKED and formulas and not bare:
+        return piece_of([(Paragraph(said(name, " has no short formula.")),), ()], weight)
     if not is_written(gradient):
         words = (Paragraph(described(name, np.asarray(gradient), request.digits)),)
         return piece_of([(*bare, *words), words] if weight == ASKED else [bare, ()], weight)
