@@ -169,3 +169,8 @@ def test_what_is_left_of_a_mean_along_an_axis_adds_up_to_nothing():
     shapes = {"X": (5, 3)}
     slope = cr.derivative("sum((X - mean(X, axis=0))**2)", "X", shapes=shapes)
     assert str(slope) == "2*X - 0.4*broadcast_to(sum(X, axis=0), shape=(5, 3))"
+
+
+def test_the_gradient_of_a_bias_is_the_sum_of_the_errors():
+    shapes = {"X": (5, 3), "W": (3, 2), "b": (2,), "Y": (5, 2)}
+    assert str(cr.derivative("sum((X @ W + b - Y)**2)/5", "b", shapes=shapes)) == "0.4*sum(X @ W + b - Y, axis=0)"

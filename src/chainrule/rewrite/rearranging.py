@@ -143,7 +143,7 @@ def total_along(x: Term, axes: tuple[int, ...], way: Rewriting) -> Any:
     if name_of(x) == "softmax" and axes == (x.settings["axis"] % x.ndim,):
         way.note("shares")
         return repeat(1, tuple([n for i, n in enumerate(x.shape) if i not in axes]))
-    if name_of(x) in ("add", "sub"):
+    if name_of(x) in ("add", "sub") and way.takes("expand"):
         entries = sum_of(x, way)
         if any([is_copied(unit, axes) for unit in entries]):
             # The sum of what is left of a mean along an axis may be nothing.
