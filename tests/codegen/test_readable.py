@@ -156,6 +156,11 @@ def squared(w, b, x):
     return e**2
 
 
+def two_layers(w1, x, w2, y):
+    h = cr.tanh(w1 * x)
+    return (w2 * h - y) ** 2
+
+
 @pytest.mark.parametrize(
     ("f", "arguments", "said", "never"),
     [
@@ -168,6 +173,12 @@ def squared(w, b, x):
         (lambda a, i: cr.sum((a + 1)[i]), (np.ones(3), np.array([0, 2])), "∑ (a + 𝟏)[i]", ""),
         (lambda a, i: a[i, np.array([0])], (np.ones((3, 2)), np.array([0, 2])), "# out = a[i, 0]", ""),
         (lambda a: a @ cr.Tensor(np.zeros((2, 3))), (np.ones((3, 2)),), "def compiled(a):", ""),
+        (
+            cr.grad(two_layers, argnums=(0, 1, 2, 3)),
+            (1.0, 2.0, 3.0, 4.0),
+            "dw1 = g2 * x  # ∂L/∂w₁ = g₂ · x",
+            r"dx = 2|dw2 = 2|dy = -2",
+        ),
         (cr.value_and_grad(squared, argnums=(0, 1)), (1.5, 2.0, 3.0), "dw = de * x  # ∂value/∂w = ∂value/∂e · x", ""),
         (
             lambda p, q: {"p": {"w": p * 2, "b": q + 1}, "m": {"w": p + q}},

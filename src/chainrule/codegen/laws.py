@@ -7,7 +7,8 @@ a function of the builder and a step, and gives a step, a plain number, or None 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -582,15 +583,63 @@ def number_out_of_sum(b: Builder, step: Step) -> Any:
 
 @law("a multiple once", "mul", "div", last=True)
 def multiple_once(b: Builder, step: Step) -> Any:
-    """2(g·x) is (2g)·x where 2g is there in any case, and nobody else reads g·x."""
-    number, product = step.inputs if is_only(step, "mul") else step.inputs[::-1]
-    if step.op is None or b.number(number) is None or not is_only(product, "mul") or b.readers[product] > 1:
+    """2(g·x) and 2(g·y) are (2g)·x and (2g)·y: what several products are multiples of is multiplied once."""
+    found = multiple(b, step)
+    if found is None:
         return None
-    if any([b.number(x) is not None for x in product.inputs]):
+    if "multiples" not in b.noted:
+        b.noted["multiples"] = count_multiples(b, b.program)
+    size, product, less = found
+    many = {x: b.noted["multiples"][size, x] for x in factors_of(b, product)}
+    shared = max(many, key=many.__getitem__)
+    if many[shared] < 2 or (shared is product and not less):
         return None
-    for i, factor in enumerate(product.inputs):
-        if factor.dtype == step.dtype:
-            multiple = b.plain_known(step.op, (number, factor) if is_only(step, "mul") else (factor, number))
-            if multiple is not None and b.readers[multiple]:
-                return b.step("mul", *[multiple if k == i else x for k, x in enumerate(product.inputs)])
-    return None
+    number = step.inputs[is_only(step, "div")]
+    if less:
+        number = b.constant(size[1], step.dtype) if isinstance(number, Step) else -number
+    once = b.step(size[0], *((shared, number) if is_only(step, "div") else (number, shared)))
+    out = once if shared is product else with_factor(b, product, shared, once)
+    return b.step("neg", out) if less else out
+
+
+def multiple(b: Builder, step: Step) -> tuple[tuple[str, float], Step, bool] | None:
+    """How a step multiplies or divides by a number, of which size, what, and whether the number is less than 0."""
+    if not is_only(step, "mul", "div") or step.dtype.kind != "f":
+        return None
+    number, x = step.inputs if is_only(step, "mul") else step.inputs[::-1]
+    known = b.number(number)
+    if not known or not isinstance(x, Step) or x.dtype != step.dtype or not is_moderate(known, step):
+        return None
+    return (name_of(step), abs(float(known))), x, known < 0
+
+
+def factors_of(b: Builder, x: Step) -> list[Step]:
+    """The factors of a product that nobody else reads; of anything else the step itself."""
+    if not is_only(x, "mul") or b.readers[x] > 1 or any([not is_free(b, y) or y.dtype != x.dtype for y in x.inputs]):
+        return [x]
+    return [factor for y in x.inputs for factor in factors_of(b, y)]
+
+
+def is_free(b: Builder, x: Any) -> bool:
+    """Whether an input is no number of the program's own."""
+    return isinstance(x, Step) and b.number(x) is None
+
+
+def with_factor(b: Builder, x: Step, old: Step, new: Step) -> Step:
+    """A product with another factor in the place of one."""
+    left, right = x.inputs
+    if left is old or (left is not old and old in factors_of(b, left)):
+        left = new if left is old else with_factor(b, left, old, new)
+    else:
+        right = new if right is old else with_factor(b, right, old, new)
+    return b.step("mul", left, right)
+
+
+def count_multiples(b: Builder, steps: Sequence[Step]) -> Counter[tuple[tuple[str, float], Step]]:
+    """How often each factor stands in a multiple of each size."""
+    found: Counter[tuple[tuple[str, float], Step]] = Counter()
+    for step in steps:
+        whole = multiple(b, step)
+        if whole is not None:
+            found.update([(whole[0], x) for x in dict.fromkeys(factors_of(b, whole[1]))])
+    return found

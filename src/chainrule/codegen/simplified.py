@@ -23,6 +23,7 @@ from chainrule.program.steps import replaced
 from chainrule.program.trace import made_of
 
 MOST_PASSES = 12
+MOST_LAST_PASSES = 4
 MOST_FOLDED = 4096
 """Constants of more entries are not worked out when the program is made."""
 
@@ -49,13 +50,18 @@ class Builder:
         """Steps that no law fits, whatever else there is."""
         self.by_operation: dict[str, list[tuple[str, Law]]] = {}
         self.readers: Counter[Step] = Counter()
-        """How often each step of the program is read, or given back; known when the last laws are tried."""
+        """How often each step of the program is read, given back or named; known when the last laws are tried."""
+        self.program: Sequence[Step] = ()
+        self.noted: dict[str, Any] = {}
+        """What the last laws found out about the program."""
 
     def begin_again(self, laws: Sequence[tuple[str, Law]], trace: Trace) -> None:
         """Go on with other laws, which may ask how often a step of the program as it is now is read."""
         self.laws, self.settled, self.by_operation, self.fired = laws, set(), {}, Counter()
         self.readers = Counter([x for step in trace.program.steps for x in step.needs])
         self.readers.update([x for x in trace.outputs if isinstance(x, Step)])
+        self.readers.update(trace.names.keys())
+        self.program, self.noted = trace.program.steps, {}
 
     def step(self, op: Operation | str, *inputs: Any, **settings: Any) -> Step:
         """A step of an operation on steps and plain numbers, or what the laws have in its place."""
@@ -76,10 +82,6 @@ class Builder:
             self.known[key] = found
         self.met.setdefault(found)
         return found
-
-    def plain_known(self, op: Operation, inputs: Sequence[Any]) -> Step | None:
-        """The step of an operation without settings that is there already."""
-        return self.known.get(key_of(op, inputs, op.defaults))
 
     def computed(self, op: Operation, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
         """What an operation gives for the example."""
@@ -159,7 +161,7 @@ def simplified(
 ) -> tuple[Trace, Counter[str]]:
     """The same function by fewer and cheaper steps, and how often each law did something; O(steps) a pass.
 
-    The `last` laws are tried once, when no other one fits any more: they may turn back what these did.
+    The `last` laws are tried when no other one fits any more: they may turn back what these did.
     """
     fired: Counter[str] = Counter()
     builder = Builder(laws, {})
@@ -169,10 +171,12 @@ def simplified(
         fired += found
         if not found:
             break
-    if last:
+    for _ in range(MOST_LAST_PASSES if last else 0):
         builder.begin_again(last, trace)
         trace = one_pass(trace, builder)
         fired += builder.fired
+        if not builder.fired:
+            break
     return trace, fired
 
 
