@@ -174,3 +174,9 @@ def test_what_is_left_of_a_mean_along_an_axis_adds_up_to_nothing():
 def test_the_gradient_of_a_bias_is_the_sum_of_the_errors():
     shapes = {"X": (5, 3), "W": (3, 2), "b": (2,), "Y": (5, 2)}
     assert str(cr.derivative("sum((X @ W + b - Y)**2)/5", "b", shapes=shapes)) == "0.4*sum(X @ W + b - Y, axis=0)"
+
+
+def test_a_length_times_its_direction_is_the_vector():
+    slope = cr.derivative("norm(x)**3", "x", shapes={"x": (3,)})
+    assert str(slope) == "3*sqrt(x @ x)*x"
+    np.testing.assert_array_equal(slope(x=np.zeros(3)), np.zeros(3))

@@ -94,7 +94,20 @@ def product_of(x: Any) -> Product:
                     stack.append((part, power))
     if not out.number:
         out.powers.clear()
-    return with_exponents_added(out)
+    return with_lengths_undone(with_exponents_added(out))
+
+
+def with_lengths_undone(product: Product) -> Product:
+    """A product without a vector over its length beside that length: (w/‖w‖) · ‖w‖ is w, also where it is 0."""
+    for base in [x for x, exponent in product.powers.items() if name_of(x) == "direction" and exponent == 1]:
+        length = product_of(base.inputs[1])
+        if all([product.powers.get(x, Fraction(0)) >= exponent for x, exponent in length.powers.items()]):
+            del product.powers[base]
+            for x, exponent in length.powers.items():
+                product.times(x, exact(-exponent))
+            product = product * product_of(base.inputs[0])
+            product.number = number_times(product.number, raised(length.number, Fraction(-1)))
+    return product
 
 
 def with_exponents_added(product: Product) -> Product:
