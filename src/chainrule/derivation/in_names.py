@@ -48,7 +48,7 @@ def in_names(tape: Tape, *, lent: bool = True, numbered: bool = False) -> InName
     Without `lent` the letters that a book has for the parts of a net are no names; with `numbered` those of a page, as
     v₁, are names where a reader would stop: at what mixes entries, and at the argument of a function.
     """
-    named = {x for x in tape.symbols if tape.own_name(x) is not None and (lent or id(x) in tape.labels)}
+    named = {x for x in tape.symbols if (lent or id(x) in tape.labels) and tape.own_name(x) is not None}
     if numbered:
         if len(tape.path) > MOST_PARTS:
             return None

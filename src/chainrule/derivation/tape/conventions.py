@@ -163,9 +163,10 @@ def named(scale: float, entries: float) -> str:
 def kinks_of(tape: Tape) -> list[Convention]:
     """The nodes that sit exactly on a kink, and what slope is taken there; one convention for each operation."""
     groups: dict[Any, list[Node]] = {}
-    for node in tape.path:
+    bent = {op for op in {x.op for x in tape.path} if isinstance(op, Pointwise) and (op.at_kink or op.edges or op.flat)}
+    for node in tape.path if bent else ():
         operation = node.op
-        if isinstance(operation, Pointwise) and (operation.at_kink or operation.edges or operation.flat):
+        if operation in bent:
             alone = None if isinstance(node, Value) and not node.settings else node
             moving = together(node)
             groups.setdefault((operation, len(node.inputs), moving, alone), []).append(node)
