@@ -773,3 +773,12 @@ def test_an_infinite_gradient_is_no_rounding():
     told = cr.explain("x**0.5", "x", "jacobian", values={"x": 0.0}, digits=17)
     check(told)
     assert "numbers up to" not in told.text(detail="full")
+
+
+def test_a_formula_that_overflows_on_its_way_says_so():
+    told = cr.explain("norm(b1)", "b1", values={"b1": [1e300, 0.83, 0.98]})
+    check(told)
+    assert "too large for a number here" in told.text()
+    # What is tiny beside another entry is none of what rounding left.
+    told = cr.explain("norm(b1)", "b1", "jacobian", values={"b1": [1e16, 0.5]})
+    assert "5·10⁻¹⁷" in told.text()

@@ -319,7 +319,8 @@ class Reader:
         self.environment()
         rows: list[tuple[Tree, ...]] = [()]
         while self.token != r"\end":
-            rows[-1] += (self.relation(),)
+            # A row of a matrix without columns is empty.
+            rows[-1] += () if self.token == r"\\" else (self.relation(),)
             if self.token == "&":
                 self.take()
             elif self.token == r"\\":

@@ -31,7 +31,16 @@ from chainrule.maths import (
     numeral,
     plain,
 )
-from chainrule.maths.check import TOO_LARGE, amplifies, compared_undefined, is_finite, judged, loses_all_digits, ties
+from chainrule.maths.check import (
+    TOO_LARGE,
+    amplifies,
+    compared_undefined,
+    is_finite,
+    judged,
+    loses_all_digits,
+    ties,
+    undefined,
+)
 from chainrule.maths.numerals import DIGITS
 from chainrule.maths.tree import LETTERS, all_parts, equation, has_letters, parts
 from chainrule.maths.values import Values, running_in
@@ -122,6 +131,10 @@ class Checking:
                 return without_numbers(part, TIED)
             if amplifies(chain, found, values) or self._is_rounding(chain, found):
                 return without_numbers(part, TOO_FEW_DIGITS)
+            # A side may come back from beyond the numbers that a computer has, as 1/x² does from a large x.
+            beyond = filter(None, [undefined(side, values) for side in chain.sides if has_letters(side)])
+            if (lost := next(beyond, None)) is not None:
+                return not_defined(part, lost, values)
         refuse(found, chain)
         if loses_all_digits(chain, values):
             return without_numbers(part, TOO_FEW_DIGITS)

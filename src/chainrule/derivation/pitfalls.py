@@ -17,7 +17,7 @@ from chainrule.derivation.scalars.paths import run_again
 from chainrule.derivation.tape.tape import Tape, has_nan
 from chainrule.derivation.words import Words, said
 from chainrule.maths import Derivative, Tree, numeral
-from chainrule.maths.check import moved_by_rounding
+from chainrule.maths.check import EPSILON, moved_by_rounding
 from chainrule.program import Program, Step, run
 
 RESIDUE = 1e-15
@@ -310,7 +310,22 @@ def left_over_of(tape: Tape, letter: Tree, number: Any) -> Any:
     # Another thing's derivative in it, or one whose entries stand in another order, is not looked at.
     if not found.size or found.shape != gradient.shape or np.any(np.abs(found - gradient) > rounding_floor(tape)):
         return np.zeros(np.shape(number), bool)
-    return np.reshape(is_left_over(tape, node, ()), np.shape(number))
+    left = is_left_over(tape, node, ())
+    return np.reshape(left & is_moved_by_rounding(tape, node) if np.any(left) else left, np.shape(number))
+
+
+def is_moved_by_rounding(tape: Tape, node: Any) -> Any:
+    """Which entries of a gradient are others where every number given is off by a rounding: they have no digits."""
+    slope, near = slope_beside(tape, node)
+    random = np.random.default_rng(0)
+
+    def moved() -> Any:
+        beside = {x: v * (1 + EPSILON * random.choice([-1.0, 1.0], v.shape)) for x, v in near.items()}
+        return np.abs(slope(beside) - here)
+
+    with Quiet():
+        here = np.asarray(slope(near))
+        return np.max([moved() for _ in range(SIGNS)], axis=0) > 0.01 * np.abs(here)
 
 
 def rounding_of_letter(tape: Tape, letter: Tree, number: Any) -> float:
@@ -323,16 +338,20 @@ def rounding_of_letter(tape: Tape, letter: Tree, number: Any) -> float:
         return 0.0
     size = float(np.max(np.abs(tape.gradients[node]), initial=0.0))
     share = float(np.max(np.abs(number), initial=0.0)) / size if size else 1.0
-    program, step = tape.lifted.program, tape.lifted.step[node]
+    with Quiet():
+        return share * moved_by_rounding(*slope_beside(tape, node))
 
+
+def slope_beside(tape: Tape, node: Any) -> tuple[Callable[[Mapping[Step, Any]], Any], dict[Step, Any]]:
+    """The gradient in a node as a function of the leaves that are no whole numbers, and what these are."""
+    program, step = tape.lifted.program, tape.lifted.step[node]
     given = {x: np.asarray(tape.lifted.numbers[x.place]) for x in program.leaves}
     near = {x: numbers.astype(float) for x, numbers in given.items() if numbers.dtype.kind == "f"}
 
     def slope(leaves: Mapping[Step, Any]) -> Any:
         return gradients_at(program, step, run(program, {**given, **leaves}, in_double=True))[step]
 
-    with Quiet():
-        return share * moved_by_rounding(slope, near)
+    return slope, near
 
 
 def invariance(output: Tree, name: Tree, gradient: float) -> Words:
