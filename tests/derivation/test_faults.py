@@ -20,7 +20,7 @@ from chainrule.derivation.record import Equation, Note, trees_in
 from chainrule.derivation.typed.answer import Answer, Options
 from chainrule.derivation.typed.formula import read_formula
 from chainrule.errors import FormulaError, GraphError
-from chainrule.maths import Symbol, plain, unicode
+from chainrule.maths import Symbol, numeral, plain, unicode
 from chainrule.maths.check import loses_all_digits
 from chainrule.maths.of_terms import tree_of_term
 from chainrule.maths.tree import equation
@@ -782,3 +782,10 @@ def test_a_formula_that_overflows_on_its_way_says_so():
     # What is tiny beside another entry is none of what rounding left.
     told = cr.explain("norm(b1)", "b1", "jacobian", values={"b1": [1e16, 0.5]})
     assert "5·10⁻¹⁷" in told.text()
+
+
+def test_what_rounding_on_the_way_took_is_had_from_the_formula():
+    for text, slope in (("1/((1+x)-1)", -2.7777777777777778e20), ("log(1+x-1)", 1 / 6e-11)):
+        told = cr.explain(text, "x", values={"x": 6e-11})
+        check(told)
+        assert told.title[0].sides[1] == numeral(slope)

@@ -329,9 +329,9 @@ def is_moved_by_rounding(tape: Tape, node: Any) -> Any:
 
 
 def rounding_of_letter(tape: Tape, letter: Tree, number: Any) -> float:
-    """How far a derivative may be off if every number given is off by a rounding; 0 for what is none. O(some sweeps).
+    """How far a derivative may be off if all that is given or computed is off by a rounding; 0 for what is none.
 
-    Of another derivative in the same thing it is the same share as of the gradient.
+    Of another derivative in the same thing it is the same share as of the gradient. O(some sweeps).
     """
     node = tape.node_of.get(letter.below) if isinstance(letter, Derivative) else None
     if node is None or node not in tape.gradients:
@@ -342,14 +342,17 @@ def rounding_of_letter(tape: Tape, letter: Tree, number: Any) -> float:
         return share * moved_by_rounding(*slope_beside(tape, node))
 
 
-def slope_beside(tape: Tape, node: Any) -> tuple[Callable[[Mapping[Step, Any]], Any], dict[Step, Any]]:
-    """The gradient in a node as a function of the leaves that are no whole numbers, and what these are."""
+def slope_beside(tape: Tape, node: Any) -> tuple[Callable[..., Any], dict[Step, Any]]:
+    """The gradient in a node as a function of the leaves that are no whole numbers, and what these are.
+
+    The function may also be given what rounds each number that it computes.
+    """
     program, step = tape.lifted.program, tape.lifted.step[node]
     given = {x: np.asarray(tape.lifted.numbers[x.place]) for x in program.leaves}
     near = {x: numbers.astype(float) for x, numbers in given.items() if numbers.dtype.kind == "f"}
 
-    def slope(leaves: Mapping[Step, Any]) -> Any:
-        return gradients_at(program, step, run(program, {**given, **leaves}, in_double=True))[step]
+    def slope(leaves: Mapping[Step, Any], rounded: Callable[[Any], Any] | None = None) -> Any:
+        return gradients_at(program, step, run(program, {**given, **leaves}, in_double=True, rounded=rounded))[step]
 
     return slope, near
 

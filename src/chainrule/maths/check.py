@@ -162,17 +162,22 @@ def rounding_of(tree: Tree, values: Values) -> Any:
     return AMPLIFIED * moved
 
 
-def moved_by_rounding(slope: Callable[[Mapping[Any, Any]], Any], point: Mapping[Any, Any]) -> float:
-    """How far a derivative may be off when every number at a point is off by a rounding."""
+def moved_by_rounding(
+    slope: Callable[[Mapping[Any, Any], Callable[[Any], Any]], Any], point: Mapping[Any, Any]
+) -> float:
+    """How far a derivative may be off when every number at a point is off by a rounding.
+
+    `slope` is given the point and a function that rounds what it computes on its way, entry by entry.
+    """
     random = np.random.default_rng(0)
 
     def at(share: float) -> Any:
         # In a matrix each entry is rounded as the largest is: eliminations mix them.
-        near = {
-            x: v + share * np.max(np.abs(v), initial=0.0) * random.choice([-1.0, 1.0], np.shape(v))
-            for x, v in point.items()
-        }
-        return slope(near)
+        near = {x: v + share * np.max(np.abs(v), initial=0.0) * signs(v) for x, v in point.items()}
+        return slope(near, lambda v: v * (1.0 + share * signs(v)))
+
+    def signs(v: Any) -> Any:
+        return random.choice([-1.0, 1.0], np.shape(v))
 
     here = at(0.0)
     moved = [np.nan_to_num(np.abs(at(EPSILON) - here), nan=np.inf) for _ in range(ROUNDINGS)]

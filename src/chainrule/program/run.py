@@ -13,12 +13,19 @@ from chainrule.errors import GraphError, ShapeError
 from chainrule.program.steps import Program, Step
 
 
-def run(program: Program, leaves: Mapping[Step, Any] | Sequence[Any], *, in_double: bool = False) -> list[Any]:
+def run(
+    program: Program,
+    leaves: Mapping[Step, Any] | Sequence[Any],
+    *,
+    in_double: bool = False,
+    rounded: Callable[[Any], Any] | None = None,
+) -> list[Any]:
     """What every step comes to, by its place, with these numbers in the leaves; O(one forward).
 
     A sequence gives the leaves in their order in the program; a mapping may also give numbers for a result, which is
-    then not computed. With `in_double` single precision is computed in double, and a change of type is none. Raises
-    ShapeError for a leaf of another shape, and GraphError for one without numbers.
+    then not computed. With `in_double` single precision is computed in double, and a change of type is none.
+    Each number computed is taken as `rounded` has it. Raises ShapeError for a leaf of another shape, and GraphError for
+    one without numbers.
 
     >>> import chainrule as cr
     >>> from chainrule.program import lift, run
@@ -37,7 +44,10 @@ def run(program: Program, leaves: Mapping[Step, Any] | Sequence[Any], *, in_doub
                 found.append(leaf_numbers(step, leaves, in_double))
             else:
                 given, settings = step.given(lambda x: found[x.place])
-                found.append(run_operation(step.op, given, settings, in_double))
+                numbers = run_operation(step.op, given, settings, in_double)
+                if rounded is not None and np.asarray(numbers).dtype.kind == "f":
+                    numbers = rounded(numbers)
+                found.append(numbers)
     return found
 
 

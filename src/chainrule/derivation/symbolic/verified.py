@@ -94,7 +94,7 @@ def agrees_at(
     apart = np.abs(found.ravel() - expected.ravel()).max(initial=0.0)
     if apart > AGREEMENT * size:
         # Beside a matrix that is nearly singular the engine's own digits are rounding, and tell nothing.
-        near = moved_by_rounding(lambda at: engine(lambda x: run({**at, name: x}), shape, order)(at[name]), point)
+        near = moved_by_rounding(lambda at, _: engine(lambda x: run({**at, name: x}), shape, order)(at[name]), point)
         if apart <= near:
             return False
         raise internal_error(result, "the engine's", found, expected)

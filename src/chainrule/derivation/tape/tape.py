@@ -444,7 +444,7 @@ class Environment(Mapping[Tree, Any]):
 
 def where_defined(slope: Any, above: Any) -> Any:
     """A slope as it is shown of what it is the slope of: what has no value has none, whatever its formula gives."""
-    if slope is None or np.ndim(above) or not np.isnan(above):
+    if slope is None or np.ndim(above) or np.isfinite(above):
         return slope
     return np.full(np.shape(slope), np.nan)[()]
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core import Value
-from chainrule.core.graph import backward_order
+from chainrule.core.graph import backward_order, gradients_of
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
 from chainrule.core.term import Term, constant, symbol
@@ -45,7 +45,7 @@ from chainrule.derivation.tape.conventions import LAYOUTS
 from chainrule.derivation.tape.nodes import numbers_of
 from chainrule.derivation.tape.tape import Tape
 from chainrule.derivation.total import marked
-from chainrule.derivation.typed.closed_forms import ClosedForms, formula_of, rules_story, shown
+from chainrule.derivation.typed.closed_forms import ClosedForms, formula_of, rules_story, shown, symbols_in
 from chainrule.derivation.typed.comparison import Comparison, compare_with_differences
 from chainrule.derivation.typed.formula import TypedFormula, formula_from, items_of
 from chainrule.derivation.typed.line_by_line import LineByLine, line_by_line
@@ -523,7 +523,9 @@ class Answer:
                 f"internal error, please report it: the formula {found} is not the engine's derivative in {name}"
             )
         # A vector has no graph whose contributions tell how much cancelled.
-        return self.settled(found.term, slope, partial(self.rounding_of, name) if self.term.shape else None)
+        rounding = self.rounding_of if self.term.shape else self.rounding_of_steps
+        is_compared = bool(np.ndim(slope)) and not self.term.shape
+        return self.settled(found.term, slope, None if is_compared else partial(rounding, name))
 
     def rounding_in(self, term: Term) -> float:
         """How far a formula may be off by the rounding of its steps; without bounds where it is too long to be read."""
@@ -544,7 +546,7 @@ class Answer:
         names = (first, *more)
         transform: Any = jacobian if self.term.shape or more else grad
 
-        def slope(near: Mapping[str, Any]) -> Any:
+        def slope(near: Mapping[str, Any], _: Any) -> Any:
             different = list(dict.fromkeys(names))
 
             def run(*numbers: Any) -> Any:
@@ -556,7 +558,18 @@ class Answer:
             return derived(*[near[name] for name in different])
 
         moved = moved_by_rounding(slope, self.typed.values_at(first))
-        return moved if more or self.term.shape else max(moved, self.rounding_of_terms(first))
+        if more or self.term.shape:
+            return moved
+        return max(moved, self.rounding_of_terms(first), self.rounding_of_steps(first))
+
+    def rounding_of_steps(self, name: str) -> float:
+        """How far a number's derivative may be off by the rounding of the steps by which the engine comes to it."""
+        of = self.typed.term_in(name)
+        below = [x for x in symbols_in(of) if x.label == name] if isinstance(of, Term) else []
+        if not below or of.shape or below[0].shape:
+            return 0.0
+        rounding = self.rounding_in(gradients_of([of], [constant(1.0)], below, record=True)[0])
+        return rounding if np.isfinite(rounding) else 0.0
 
     def rounding_of_terms(self, name: str) -> float:
         """How far a derivative may be off by the rounding of the terms that the engine adds up to it."""
