@@ -166,6 +166,9 @@ def check(told: Derivation) -> int:
         terms = [abs(float(x)) for x in NUMERAL.findall(written)] if "up to rounding" in note else []
         held = [np.max(np.abs(x)) for x in names.numbers_in(part.tree)]
         rounding = 1e-14 * max([1.0, *terms, *held])
+        if "the computer has numbers up to" in note:
+            in_note = " ".join([plain(x) for x in pieces(part.note) if not isinstance(x, str)])
+            rounding = max(rounding, 1.01 * max([float(x) for x in NUMERAL.findall(in_note)]))
         for ours in found[:-1]:
             shown = np.reshape(found[-1], ours.shape) if ours.size == found[-1].size else found[-1]
             size = np.floor(np.log10(np.where(shown == 0, 1.0, np.abs(shown))))

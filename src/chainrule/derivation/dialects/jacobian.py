@@ -473,7 +473,11 @@ class Story:
         if self.is_scalar and is_residue(number, self.largest):
             return cancelled([self.gradient_symbol()], number, digits, note, size=self.largest)
         if self.is_rounding(gradient):
-            has = said("the computer has numbers up to ", numeral(float(np.max(np.abs(number))), 3))
+            has = said(
+                "" if note else "up to rounding: ",
+                "the computer has numbers up to ",
+                numeral(float(np.max(np.abs(number))), 3),
+            )
             return given(self.gradient_symbol(), np.zeros_like(number), digits=digits, note=together(note, has))
         return given(self.gradient_symbol(), number, digits=digits, note=note)
 
