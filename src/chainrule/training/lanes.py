@@ -159,7 +159,7 @@ def loss_of(model: Module, loss: Callable[..., Any]) -> Callable[..., Any]:
     return of_batch
 
 
-class Batches(NamedTuple):
+class EqualBatches(NamedTuple):
     """Batches of equal size that follow each other: the places of their examples, and how a program is given them."""
 
     rows: Array | None
@@ -168,10 +168,10 @@ class Batches(NamedTuple):
     given: tuple[Array, ...]
     roles: tuple[int, ...]
 
-    def but_first(self) -> Batches:
+    def but_first(self) -> EqualBatches:
         """Those after the first."""
         given = [x[1:] if role == ADVANCES else x for x, role in zip(self.given, self.roles, strict=True)]
-        return Batches(None if self.rows is None else self.rows[1:], self.steps - 1, tuple(given), self.roles)
+        return EqualBatches(None if self.rows is None else self.rows[1:], self.steps - 1, tuple(given), self.roles)
 
 
 class Examples:
@@ -191,20 +191,20 @@ class Examples:
         """Inputs, targets and no weights, of which the batches are parts."""
         return (self.x[self.rows], self.y[self.rows], None) if self.whole else (self.x, self.y, None)
 
-    def batches(self, epoch: int) -> list[Batches]:
+    def batches(self, epoch: int) -> list[EqualBatches]:
         """The batches of an epoch."""
         x, y, _ = self.data
         if self.whole:
-            return [Batches(None, 1, (x, y), (STAYS, STAYS))]
+            return [EqualBatches(None, 1, (x, y), (STAYS, STAYS))]
         order = self.rows[order_of(self.seed, epoch, len(self.rows))]
         full = len(order) // self.size * self.size
-        found: list[Batches] = []
+        found: list[EqualBatches] = []
         for part in order[:full].reshape(-1, self.size), order[full:].reshape(1, -1):
             rows = np.ascontiguousarray(part, np.int64)
             if self.gathered and rows.size:
-                found.append(Batches(rows, len(rows), (x[rows], y[rows]), (ADVANCES, ADVANCES)))
+                found.append(EqualBatches(rows, len(rows), (x[rows], y[rows]), (ADVANCES, ADVANCES)))
             elif rows.size:
-                found.append(Batches(rows, len(rows), (x, y, rows), (STAYS, STAYS, ADVANCES)))
+                found.append(EqualBatches(rows, len(rows), (x, y, rows), (STAYS, STAYS, ADVANCES)))
         return found
 
 
@@ -278,7 +278,7 @@ class Net:
         self.last_epoch = epochs
         return True
 
-    def epoch(self, epoch: int, batches: Sequence[Batches]) -> None:
+    def epoch(self, epoch: int, batches: Sequence[EqualBatches]) -> None:
         if epoch == 1 and self.first:
             batches = [batches[0].but_first(), *batches[1:]]
         losses = self.by_programs(batches)
@@ -295,7 +295,7 @@ class Net:
             self.stopped = f"a parameter became infinite or nan in epoch {epoch}"
         self.diverged = bool(self.stopped)
 
-    def by_programs(self, batches: Sequence[Batches]) -> list[float] | None:
+    def by_programs(self, batches: Sequence[EqualBatches]) -> list[float] | None:
         """The losses of a step on each of these batches; None where a program refuses numbers, or there is none."""
         if not self.calls:
             return None
@@ -311,7 +311,7 @@ class Net:
             losses += made
         return losses
 
-    def one_by_one(self, batches: Batches) -> list[float]:
+    def one_by_one(self, batches: EqualBatches) -> list[float]:
         """The losses of a step on each of these batches, where each step is looked at."""
         x, y, _ = self.examples.data
         if batches.rows is None or not batches.steps:
@@ -391,7 +391,7 @@ class Call:
         self.outside_roles = (STAYS,) * len(self.outside)
         self.last_ones = len(program.version.trace.outputs) - len(row.state.members)
 
-    def made(self, batches: Batches) -> list[float] | None:
+    def made(self, batches: EqualBatches) -> list[float] | None:
         """The losses of a step on each of these batches; None where numbers are refused."""
         if not batches.steps:
             return []
