@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 import chainrule as cr
 from chainrule.cli.app import app
 from chainrule.core.term import replay, symbol
+from chainrule.derivation import meaning
 from chainrule.derivation.explain import NEAREST
 from chainrule.derivation.formats.json import from_json
 from chainrule.derivation.record import Equation, Note, trees_in
@@ -789,3 +790,9 @@ def test_what_rounding_on_the_way_took_is_had_from_the_formula():
         told = cr.explain(text, "x", values={"x": 6e-11})
         check(told)
         assert told.title[0].sides[1] == numeral(slope)
+
+
+def test_a_step_of_what_is_too_long_to_be_run_again_is_told_to_first_order(monkeypatch):
+    assert "To first order" not in graded("x**2 * 3", "x=2").text()
+    monkeypatch.setattr(meaning, "MOST_TRIED", 1)
+    assert "To first order, raising x by 0.01" in graded("x**2 * 3", "x=2").text()

@@ -48,10 +48,10 @@ def in_names(tape: Tape, *, lent: bool = True, numbered: bool = False) -> InName
     Without `lent` the letters that a book has for the parts of a net are no names; with `numbered` those of a page, as
     v₁, are names where a reader would stop: at what mixes entries, and at the argument of a function.
     """
+    if numbered and len(tape.path) > MOST_PARTS:
+        return None
     named = {x for x in tape.symbols if (lent or id(x) in tape.labels) and tape.own_name(x) is not None}
     if numbered:
-        if len(tape.path) > MOST_PARTS:
-            return None
         named |= {x for x in tape.numbered if (np.ndim(x.data) > 0 if x.op is None else mixes_entries(x.op))}
         named |= {x for node in tape.path if (x := argument(node)) in tape.numbered}
     # Looked at before anything is lifted: a graph of many steps without names has no formula to show.

@@ -29,6 +29,8 @@ MOST_ALONG = 4
 """Numbers of an arrow that is written out."""
 ARROW_DIGITS = 3
 """Of a direction."""
+MOST_TRIED = 20_000
+"""Steps of a computation that is run again to see how far its slope holds; without that it is said to first order."""
 
 
 def meaning(tape: Tape, named: InNames | None, request: Request) -> list[Block]:
@@ -58,7 +60,12 @@ MOST_BENT = 0.5
 
 
 def bends(tape: Tape, request: Request, gradient: float) -> bool:
-    """Whether a step of this size leads where the output is nowhere near what its slope says. O(one forward)."""
+    """Whether a step of this size leads, or may lead, where the output is nowhere near what its slope says.
+
+    O(one forward); of a long computation it is not tried.
+    """
+    if len(tape.path) > MOST_TRIED:
+        return True
     after = output_after(tape, request.wrt, request.entry or (), request.nudge)
     change = after - float(tape.numbers[tape.output])
     return gradient != 0 and not abs(change - gradient * request.nudge) <= MOST_BENT * abs(gradient * request.nudge)

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chainrule.core import Value
 from chainrule.core.state import Quiet
 from chainrule.custom import CustomRule
 from chainrule.derivation.scalars.graph import Edge, Node, ScalarGraph
@@ -202,10 +203,13 @@ def run_again(tape: Tape, moved: dict[Node, Any]) -> None:
         for node in reversed(tape.path):
             if node in moved or not any([x in moved for _, x in node.edges]):
                 continue
-            numbers = tape.inputs(node)
-            for slot, x in node.edges:
-                if x in moved:
-                    numbers[slot] = moved[x]
+            if isinstance(node, Value):
+                numbers = [moved[x] if x in moved else np.float64(x) for x in node.inputs]
+            else:
+                numbers = tape.inputs(node)
+                for slot, x in node.edges:
+                    if x in moved:
+                        numbers[slot] = moved[x]
             # A custom rule keeps what its last call needs backwards: the user's own must not be disturbed.
             rule = copy.copy(node.op) if isinstance(node.op, CustomRule) else node.op
             moved[node] = np.asarray(run_operation(rule, numbers, node.settings, in_double=True))
