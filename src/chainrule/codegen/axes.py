@@ -13,6 +13,7 @@ import numpy as np
 from chainrule.core.operation import Pointwise
 from chainrule.program import Step
 from chainrule.program.steps import axes_along
+from chainrule.rules.linear import along_axes
 
 Axis = tuple[Step, int]
 """A step, and one of its axes."""
@@ -180,17 +181,11 @@ def is_in_turn(places: Any, count: int) -> bool:
 
 def sliced(parts: tuple[Any, ...], table: Any) -> list[tuple[int, int]]:
     """The axes of a table of which slices take all, and which these become."""
-    whole = [part for part in parts if part is not None and part is not Ellipsis]
-    parts = parts if Ellipsis in parts else (*parts, Ellipsis)
     found: list[tuple[int, int]] = []
     a = b = 0
-    for part in parts:
+    for part in along_axes(parts, table.ndim):
         if part is None:
             b += 1
-        elif part is Ellipsis:
-            for _ in range(table.ndim - len(whole)):
-                found.append((a, b))
-                a, b = a + 1, b + 1
         else:
             if isinstance(part, slice):
                 found += [(a, b)] * (part.indices(table.shape[a]) == (0, table.shape[a], 1))

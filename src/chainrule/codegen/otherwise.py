@@ -16,7 +16,7 @@ from chainrule.core.operation import book
 from chainrule.core.traced import Traced, leaf_from_outside
 from chainrule.errors import ChainruleError
 from chainrule.rules import multiplication, slides
-from chainrule.rules.linear import count
+from chainrule.rules.linear import along_axes, count
 
 
 def within(x: Any, a_min: Any, a_max: Any) -> Any:
@@ -106,10 +106,7 @@ class Turned(NamedTuple):
 
 def turned(shape: tuple[int, ...], key: Any) -> Turned:
     """An index of both slices and places: places side by side stay where they stand, and else come first (NumPy)."""
-    parts = list(key) if isinstance(key, tuple) else [key]
-    used = len([part for part in parts if part is not None and part is not Ellipsis])
-    every = next((k for k, part in enumerate(parts) if part is Ellipsis), len(parts))
-    parts[every : every + 1] = [slice(None)] * (len(shape) - used)
+    parts = along_axes(key, len(shape))
     slices = tuple([part if part is None or isinstance(part, slice) else slice(None) for part in parts])
     along = [k for k, part in enumerate(parts) if part is not None and not isinstance(part, slice)]
     places = tuple([parts[k] for k in along])

@@ -17,6 +17,7 @@ from chainrule.maths.looks import ZEROS, Looks, beside, call, turned
 from chainrule.maths.settings import MOST_ENTRIES, setting, settings_below
 from chainrule.maths.tree import Applied, Tree
 from chainrule.maths.vectors import as_row, number_first
+from chainrule.rules.linear import along_axes
 
 
 def entry(tree: Applied, x: Tree) -> Looks:
@@ -27,10 +28,8 @@ def entry(tree: Applied, x: Tree) -> Looks:
 def keys_of(key: Any, axes: int) -> tuple[Any, ...]:
     """An index along each axis, with the axes that an ellipsis stands for: of a column alone it would not be known."""
     keys = key if isinstance(key, tuple) else (key,)
-    rest = next((k for k, x in enumerate(keys) if x is Ellipsis), None)
-    if rest is None or not axes or any([x is None or isinstance(x, bool) or np.ndim(x) > 1 for x in keys]):
-        return keys
-    return (*keys[:rest], *[slice(None)] * (axes - len(keys) + 1), *keys[rest + 1 :])
+    plain = not any([x is None or isinstance(x, bool) or np.ndim(x) > 1 for x in keys])
+    return tuple(along_axes(keys, axes)) if axes and plain and any([x is Ellipsis for x in keys]) else keys
 
 
 def place(key: Any) -> Looks:

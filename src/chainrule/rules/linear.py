@@ -432,6 +432,15 @@ def behind_all(key):
     return (slice(None), *(key if isinstance(key, tuple) else (key,)))
 
 
+def along_axes(key, axes):
+    """An index as a list with a part for each axis: all of those that an ellipsis stands for, or that are left out."""
+    parts = list(key) if isinstance(key, tuple) else [key]
+    used = len([part for part in parts if part is not None and part is not Ellipsis])
+    every = next((k for k, part in enumerate(parts) if part is Ellipsis), len(parts))
+    parts[every : every + 1] = [slice(None)] * (axes - used)
+    return parts
+
+
 def side_by_side(key):
     """Whether the places that an index lists stand side by side: else NumPy puts their axes first."""
     parts = key if isinstance(key, tuple) else (key,)
