@@ -182,8 +182,7 @@ class Compiled:
             raise
         made_for = described(self.f, args, settings)
         given = None if settings else flatten(args)[1]
-        refuse_if_different(self.name, whole, again)
-        whole = with_numbers(whole, made_inside(whole, again))
+        whole = with_numbers(whole, refuse_if_different(self.name, whole, again))
         shorter, fired = simplified(whole, LAWS, LAST)
         return Version(shorter, whole, fired, made_for, identifier(self.name), self.target, given)
 
@@ -428,8 +427,11 @@ def made_inside(one: Trace, other: Trace) -> set[Step]:
     return {x for x, y in pairs if x in one.held and other.held.get(y) is not one.held[x]}
 
 
-def refuse_if_different(name: str, one: Trace, other: Trace) -> None:
-    """Two traces of a function on the same arguments must be one program: else something in it is not an argument."""
+def refuse_if_different(name: str, one: Trace, other: Trace) -> set[Step]:
+    """Two traces of a function on the same arguments must be one program: else something in it is not an argument.
+
+    Gives the arrays and Tensors that it makes anew in each run.
+    """
     own = next((x.op for x in one.program.steps if isinstance(x.op, CustomRule)), None)
     if own is not None:
         raise GraphError(
@@ -449,6 +451,7 @@ def refuse_if_different(name: str, one: Trace, other: Trace) -> None:
             raise GraphError(f"{name} used other numbers when it ran twice on the same arguments: {EXPLICIT}")
     if not same_numbers(one.outputs, other.outputs):
         raise GraphError(f"{name} gave other numbers when it ran twice on the same arguments: {EXPLICIT}")
+    return inside
 
 
 def same_numbers(x: Any, y: Any) -> bool:
