@@ -50,19 +50,17 @@ WORDS = """
 OPERATION = {name: i for i, name in enumerate(WORDS.split())}
 """The operations in chains, in the order of plan.h."""
 
+IN_ANY_ORDER = {
+    ("add", "mul"): "mul_add",
+    ("mul", "mul"): "mul_mul",
+    ("mul", "sub"): "diff_mul",
+    ("mul", "sigmoid"): "sigmoid_mul",
+    ("mul", "share"): "share_mul",
+}
 JOINED = {
-    ("add", 0, "mul"): "mul_add",
-    ("add", 1, "mul"): "mul_add",
+    **{(second, place, first): both for (second, first), both in IN_ANY_ORDER.items() for place in (0, 1)},
     ("sub", 0, "mul"): "mul_sub",
     ("sub", 1, "mul"): "sub_mul",
-    ("mul", 0, "mul"): "mul_mul",
-    ("mul", 1, "mul"): "mul_mul",
-    ("mul", 0, "sub"): "diff_mul",
-    ("mul", 1, "sub"): "diff_mul",
-    ("mul", 0, "sigmoid"): "sigmoid_mul",
-    ("mul", 1, "sigmoid"): "sigmoid_mul",
-    ("mul", 0, "share"): "share_mul",
-    ("mul", 1, "share"): "share_mul",
 }
 """An operation, the place of an operand that nobody else reads and what that is: the two as one, which reads once."""
 
