@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core import Value
-from chainrule.core.graph import backward_order, gradients_of
+from chainrule.core.graph import backward_order
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
 from chainrule.core.term import Term, constant, symbol
@@ -27,7 +27,7 @@ from chainrule.derivation.formats.displayed import MOST_LINES, lines_of
 from chainrule.derivation.meaning import of_a_step
 from chainrule.derivation.notation import USUAL
 from chainrule.derivation.notation import derivative as leibniz
-from chainrule.derivation.pitfalls import size_of_terms
+from chainrule.derivation.pitfalls import size_of_terms, slope_beside
 from chainrule.derivation.products import WRITTEN, Moved, along, weighted
 from chainrule.derivation.record import (
     Block,
@@ -45,7 +45,7 @@ from chainrule.derivation.tape.conventions import LAYOUTS
 from chainrule.derivation.tape.nodes import numbers_of
 from chainrule.derivation.tape.tape import Tape
 from chainrule.derivation.total import marked
-from chainrule.derivation.typed.closed_forms import ClosedForms, formula_of, rules_story, shown, symbols_in
+from chainrule.derivation.typed.closed_forms import ClosedForms, formula_of, rules_story, shown
 from chainrule.derivation.typed.comparison import Comparison, compare_with_differences
 from chainrule.derivation.typed.formula import TypedFormula, formula_from, items_of
 from chainrule.derivation.typed.line_by_line import LineByLine, line_by_line
@@ -564,21 +564,22 @@ class Answer:
             return moved
         return max(moved, self.rounding_of_terms(first), self.rounding_of_steps(first))
 
+    def tape_of(self, name: str) -> Tape | None:
+        """The computation of a number, with what goes back to a name; None where nothing does."""
+        nodes, output, reached = self.recorded(self.typed.values_at(name))
+        return Tape(output, [nodes[name]]) if nodes[name] in reached else None
+
     def rounding_of_steps(self, name: str) -> float:
-        """How far a number's derivative may be off by the rounding of the steps by which the engine comes to it."""
-        of = self.typed.term_in(name)
-        below = [x for x in symbols_in(of) if x.label == name] if isinstance(of, Term) else []
-        if not below or of.shape or below[0].shape:
+        """How far the derivative in a number may be off by the rounding of the steps that the engine takes to it."""
+        if self.shape(name) or (tape := self.tape_of(name)) is None:
             return 0.0
-        rounding = self.rounding_in(gradients_of([of], [constant(1.0)], below, record=True)[0])
-        return rounding if np.isfinite(rounding) else 0.0
+        with Quiet():
+            return moved_by_rounding(*slope_beside(tape, tape.wrt[0]))
 
     def rounding_of_terms(self, name: str) -> float:
         """How far a derivative may be off by the rounding of the terms that the engine adds up to it."""
-        nodes, output, reached = self.recorded(self.typed.values_at(name))
-        if nodes[name] not in reached:
-            return 0.0
-        return EPSILON * float(np.max(size_of_terms(Tape(output, [nodes[name]]), nodes[name]), initial=0.0))
+        tape = self.tape_of(name)
+        return 0.0 if tape is None else EPSILON * float(np.max(size_of_terms(tape, tape.wrt[0]), initial=0.0))
 
     def settled(self, term: Any, number: Any, rounding: Callable[[], float] | None = None) -> Any:
         """The engine's number of a derivative, or the formula's own, where the engine's is what rounding left."""
