@@ -67,9 +67,8 @@ class Embedding(Layer):
         """The vectors of the symbols."""
         symbols = x.data if isinstance(x, Tensor) or takes_over(x) else as_array(x, "Embedding")
         numbers = core(symbols)  # inside vmap those of all examples
-        if takes_over(
-            numbers
-        ):  # a program of which every call brings others: what is no symbol is sent behind the last
+        if takes_over(numbers):
+            # A program of which every call brings others: what is no symbol is sent behind the last.
             whole = symbols if numbers.dtype.kind in "iu" else astype(symbols, dtype=np.dtype(np.int64))
             outside = whole < 0 if whole is symbols else logical_or(whole < 0, not_equal(whole, symbols))
             symbols = where(outside, self.num_embeddings, whole)
