@@ -19,6 +19,7 @@ from chainrule.custom import CustomRule
 from chainrule.derivation.network.entrywise import REPEATING
 from chainrule.derivation.scalars.slopes import is_finite
 from chainrule.derivation.tape.tape import Tape
+from chainrule.derivation.tape.ties import untied
 from chainrule.errors import GraphError
 from chainrule.maths import Tree, plain
 from chainrule.maths.of_terms import tree_of_term
@@ -128,6 +129,8 @@ class InNames:
         self.gradient_of: dict[Term, Node] = {}
         """The nodes of the letters that stand for gradients."""
         self.trees: dict[Term, Tree] = {x: tape.symbols[self.node(step)] for step, x in letters.items() if is_symbol(x)}
+
+        self.numbers = {x: tape.number_of(self.node(step)) for step, x in letters.items() if is_symbol(x)}
 
     def node(self, step: Step) -> Node:
         return self.lifted.nodes[step.place]
@@ -268,6 +271,7 @@ class InNames:
             if own is not None and is_symbol(own) and name_of(term) != "div":
                 # 1 − a² in place of 1 − tanh(z)²; of a quotient a/b the slope in b is −a/b² for every reader.
                 shares = [in_place_of(term, own, share) for share in shares]
+            shares = [untied(share, self.numbers) for share in shares]
             for x, share in zip(moving, shares, strict=True):
                 held[x] = share if x not in held else None if held[x] is None or share is None else held[x] + share
         for x in held:

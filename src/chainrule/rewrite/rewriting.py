@@ -62,6 +62,8 @@ class Rewriting:
         """Where symbols stand among others, by name; the rest is sorted by name behind them."""
         self.asked: set[str] = set()
         self.distributions = MOST_DISTRIBUTIONS
+        self.keeps_products = False
+        """Whether what is built now stays a product where it could be written out."""
         self.used: dict[str, None] = {}
         self.large: set[Any] = set()
         self.keys: dict[Any, str] = {}
@@ -81,6 +83,8 @@ class Rewriting:
 
     def may_distribute(self) -> bool:
         """Whether another product of sums may be written out."""
+        if self.keeps_products:
+            return False
         self.distributions -= 1
         return self.takes("expand") and self.distributions >= 0
 

@@ -74,10 +74,16 @@ def price(form: Form) -> tuple[int, ...]:
     """Fewer operations first, a minus before all of it aside, then fewer multiply-adds, signs on paper, and nodes."""
     order = forward_order([form.term])
     signs: dict[Any, int] = {}
+    fractions: set[Any] = set()
     for x in order:
         # What is added to an array of another shape is written with ones; a factor stands bare.
         ones = sum([name_of(y) == "broadcast_to" for y in x.inputs]) if name_of(x) in SUMS else 0
-        signs[x] = 1 + ones + sum([signs[y] for y in x.inputs if isinstance(y, Term)])
+        # A fraction within a fraction is written larger than it is: (p - y)/(p (1 - p)) and not (1 - y/p)/(1 - p).
+        within = name_of(x) in ("add", "sub", "mul", "neg", "div") and not fractions.isdisjoint(x.inputs)
+        is_fraction = name_of(x) == "div" and isinstance(x.inputs[1], Term)
+        if within or is_fraction:
+            fractions.add(x)
+        signs[x] = 1 + ones + 2 * (within and is_fraction) + sum([signs[y] for y in x.inputs if isinstance(y, Term)])
     turned = name_of(form.term) == "neg"
     return (form.cost.count - turned, form.cost.multiply_adds, signs.get(form.term, 0), len(order))
 
@@ -122,6 +128,7 @@ def one_pass(output: Term, way: Rewriting) -> Any:
     """Every node built anew, in normal form, from the symbols up."""
     order = forward_order([output])
     later = deferred(order)
+    below = denominators(order) if way.takes("expand") else set[Term]()
     built: dict[Any, Any] = {}
     for term in order:
         if term.op is None:
@@ -133,8 +140,20 @@ def one_pass(output: Term, way: Rewriting) -> Any:
             raw = term.op(*fitting(inputs, term), **term.settings)
             built[term] = raw if isinstance(raw, Term) else plain(exact(raw))
             continue
+        way.keeps_products = term in below
         built[term] = built_from(term, inputs, way)
     return built[output]
+
+
+def denominators(order: Sequence[Term]) -> set[Term]:
+    """Products that are divided by, and nothing else: they stay products, p(1 - p) and not p - p²."""
+    below: set[Term] = set()
+    elsewhere: set[Term] = set()
+    for term in order:
+        for place, x in enumerate(term.inputs):
+            if name_of(x) == "mul":
+                (below if place == 1 and name_of(term) == "div" else elsewhere).add(x)
+    return below - elsewhere
 
 
 def deferred(order: Sequence[Term]) -> set[Term]:

@@ -19,6 +19,7 @@ from chainrule.core.tensor import Tensor
 from chainrule.core.term import REFUSALS, Term, forward_order, replay, symbol
 from chainrule.derivation.scalars.graph import Edge, Node, Place, ScalarGraph, placed
 from chainrule.derivation.tape.tape import Tape, has_nan, without_casts
+from chainrule.derivation.tape.ties import untied
 from chainrule.errors import ChainruleError, GraphError
 from chainrule.maths import Tree, numeral
 from chainrule.maths.check import rounding_of
@@ -74,7 +75,7 @@ class Slopes:
                 found = None
             if found is None or not is_finite(found) or not self.agrees(found, edge.slope):
                 return None
-        return found
+            return untied(found, {x: self._letters[x][1] for x in letters_in(found)})
 
     def agrees(self, term: Any, slope: float) -> bool:
         """Whether a term gives the engine's slope, and that it must where every part of it is finite."""

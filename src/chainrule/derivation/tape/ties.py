@@ -5,12 +5,13 @@ Such an operation has the derivative of the choice that was made, and beside the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from chainrule.core.state import Quiet
+from chainrule.core.term import Term, constant, forward_order, name_of, replay
 from chainrule.derivation.tape.tape import Tape, size_of
 from chainrule.program import Kind, Step, run
 from chainrule.program.lift import NODES
@@ -92,3 +93,12 @@ def difference(step: Step, places: set[int], chosen: Sequence[Any], moved: Seque
     inputs = [before[i] if i in places else x for i, x in enumerate(given)]
     assert step.op is not None
     return np.asarray(moved[step.place]) - run_operation(step.op, inputs, settings, True)
+
+
+def untied(slope: Any, numbers: Mapping[Term, Any]) -> Any:
+    """A slope without what equals share, where none are equal: [x > y] in place of [x > y] + ½ [x = y]."""
+    order = forward_order([slope]) if isinstance(slope, Term) else []
+    ordered = [set(x.inputs) for x in order if name_of(x) in ("greater", "less")]
+    shares = [x for x in order if name_of(x) == "equal" and set(x.inputs) in ordered]
+    none = {x: constant(np.zeros(x.shape)) for x in shares if not np.any(replay([x], numbers)[0])}
+    return replay([slope], {**{x: x for x in order if x.op is None}, **none})[0] if none else slope

@@ -15,11 +15,14 @@ from chainrule.derivation.equations import once, proved
 from chainrule.derivation.products import WRITTEN
 from chainrule.derivation.record import Block, Equation, Heading, Note, Paragraph, Table
 from chainrule.derivation.symbolic.derivative import Derivative, Step, derivative, has_rule
+from chainrule.derivation.tape.ties import untied
 from chainrule.derivation.typed.formula import TypedFormula
 from chainrule.derivation.words import Words, listed, said
 from chainrule.errors import GraphError
 from chainrule.maths import Symbol, Tree, plain
 from chainrule.maths.of_terms import DEEPEST, tree_of_term
+from chainrule.rewrite import shortest
+from chainrule.rewrite.order import symbols_in_order
 
 MOST_ENTRIES = 1_000_000
 """A formula is compared with the engine's gradient before it is shown; larger arrays would make that slow."""
@@ -77,9 +80,15 @@ class ClosedForms:
         if size > MOST_ENTRIES or (axes > 1 and in_matrix > MOST_IN_MATRIX and (above or order > 1)):
             raise GraphError(f"the arrays are too large for a formula in {name} to be checked: give smaller shapes")
         try:
-            return derivative(of, name, shapes=typed.shapes, order=order)
+            found = derivative(of, name, shapes=typed.shapes, order=order)
         except GraphError as reason:
             raise GraphError(str(reason).partition(": take cr.")[0]) from reason
+        if typed.missing:
+            return found
+        known = typed.values_at(name)
+        numbers = {x: known[x.label] for x in typed.letters if x.label in known}
+        term = untied(found.term, numbers)
+        return found if term is found.term else replace(found, term=shortest(term, symbols_in_order(self.term)).term)
 
     def second(self, first: str, other: str) -> Term:
         """The second derivative in two names as a formula; GraphError where there is no closed form."""
