@@ -1,11 +1,13 @@
-"""Compiled training steps on the kernels, beside jax.jit, and many steps in one call, beside jax.lax.scan."""
+"""Compiled training steps on the kernels, beside jax.jit, PyTorch and NumPy; many in one call, beside jax.lax.scan."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import pairwise
+from shutil import which
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,8 @@ from benchmarks.harness import MICROSECOND, Report, Row, Worker, agree, timed
 
 STEPS = 100
 """Steps of one scan."""
+OLDER_JAX = os.environ.get("CHAINRULE_OLDER_JAX")
+"""The interpreter of an environment with jax 0.4.31, whose steps were quicker to call than those of later ones."""
 
 
 @dataclass(frozen=True)
@@ -79,18 +83,21 @@ def step_of(net: Net, np_like: Any, value_and_grad: Any, surprise: Any, activati
 
     def step(state: Any, x: Any, y: Any) -> Any:
         value, slopes = value_and_grad(loss)(state["p"], x, y)
-        if not net.adam:
-            return {"p": [w - net.rate * g for w, g in zip(state["p"], slopes, strict=True)]}, value
-        t = state["t"] + 1
-        m = [0.9 * m + 0.1 * g for m, g in zip(state["m"], slopes, strict=True)]
-        v = [0.999 * v + 0.001 * g * g for v, g in zip(state["v"], slopes, strict=True)]
-        one, two = 1 - 0.9**t, 1 - 0.999**t
-        moved = [
-            w - net.rate * (a / one) / (np_like.sqrt(b / two) + 1e-8) for w, a, b in zip(state["p"], m, v, strict=True)
-        ]
-        return {"p": moved, "m": m, "v": v, "t": t}, value
+        return moved(net, state, slopes, np_like.sqrt), value
 
     return step
+
+
+def moved(net: Net, state: Any, slopes: Any, sqrt: Any) -> Any:
+    """The state after a step of descent, or of Adam."""
+    if not net.adam:
+        return {"p": [w - net.rate * g for w, g in zip(state["p"], slopes, strict=True)]}
+    t = state["t"] + 1
+    m = [0.9 * m + 0.1 * g for m, g in zip(state["m"], slopes, strict=True)]
+    v = [0.999 * v + 0.001 * g * g for v, g in zip(state["v"], slopes, strict=True)]
+    one, two = 1 - 0.9**t, 1 - 0.999**t
+    p = [w - net.rate * (a / one) / (sqrt(b / two) + 1e-8) for w, a, b in zip(state["p"], m, v, strict=True)]
+    return {"p": p, "m": m, "v": v, "t": t}
 
 
 def batches(net: Net) -> Any:
@@ -133,9 +140,80 @@ def jaxs(name: str, how: str) -> Callable[[int], float]:
     return stepped(jax.jit(step, donate_argnums=(0,) if net.adam else ()), net, x, y, state)
 
 
+def torchs(name: str, how: str) -> Callable[[int], float]:
+    """The contestant of PyTorch: eager, or the whole step by `torch.compile`."""
+    import torch
+
+    torch.set_num_threads(1)
+
+    def value_and_grad(loss: Any) -> Any:
+        def both(p: Any, x: Any, y: Any) -> Any:
+            value = loss(p := [w.requires_grad_() for w in p], x, y)
+            slopes = torch.autograd.grad(value, p)
+            for w in p:
+                w.requires_grad_(False)
+            return value.detach(), slopes
+
+        return both
+
+    net = NETS[name]
+    x, y, state = problem(net)
+    x, y = torch.from_numpy(x), torch.from_numpy(y)
+    state = {key: torch.as_tensor(of) if key == "t" else [*map(torch.from_numpy, of)] for key, of in state.items()}
+    gradients = {
+        "eager": value_and_grad,
+        "compiled": lambda loss: lambda *args: torch.func.grad_and_value(loss)(*args)[::-1],
+    }[how]
+    step = step_of(net, torch, gradients, torch.nn.functional.cross_entropy, (torch.sigmoid, torch.relu))
+    return stepped(torch.compile(step) if how == "compiled" else step, net, x, y, state)
+
+
+def by_hand(name: str, how: str) -> Callable[[int], float]:
+    """The contestant without a library of derivatives: backpropagation written by hand in NumPy."""
+    net = NETS[name]
+
+    def sigmoid(z: Any) -> Any:
+        return 1 / (1 + np.exp(-z))
+
+    def step(state: Any, x: Any, y: Any) -> Any:
+        layers = list(zip(state["p"][::2], state["p"][1::2], strict=True))
+        inputs, rows = [x], len(x)
+        for w, b in layers[:-1]:
+            z = inputs[-1] @ w + b
+            inputs.append(sigmoid(z) if net.loss == "quadratic" else np.maximum(z, 0))
+        z = inputs[-1] @ layers[-1][0] + layers[-1][1]
+        if net.loss == "margin":
+            missing = 1 - y * z[:, 0]
+            value = np.maximum(missing, 0).mean() + 1e-4 * sum([(w * w).sum() for w in state["p"]])
+            delta = (-y * (missing > 0) / rows)[:, None]
+        elif net.loss == "quadratic":
+            a = sigmoid(z)
+            value = ((a - y) ** 2).sum() / (2 * rows)
+            delta = (a - y) * a * (1 - a) / rows
+        else:
+            z -= z.max(axis=1, keepdims=True)
+            delta = np.exp(z)
+            totals = delta.sum(axis=1, keepdims=True)
+            value = (np.log(totals[:, 0]) - z[np.arange(rows), y]).mean()
+            delta /= totals
+            delta[np.arange(rows), y] -= 1
+            delta /= rows
+        slopes: list[Any] = []
+        for (w, _), a in zip(layers[::-1], inputs[::-1], strict=True):
+            slopes = [a.T @ delta, delta.sum(axis=0), *slopes]
+            if a is not x:
+                delta = delta @ w.T * (a * (1 - a) if net.loss == "quadratic" else a > 0)
+        if net.loss == "margin":
+            slopes = [g + 2e-4 * w for g, w in zip(slopes, state["p"], strict=True)]
+        return moved(net, state, slopes, np.sqrt), value
+
+    x, y, state = problem(net)
+    return stepped(step, net, x, y, state)
+
+
 def stepped(step: Callable[..., Any], net: Net, x: Any, y: Any, state: Any) -> Callable[[int], float]:
     """A call for each step, always on the first batch."""
-    x, y = x[: net.batch].copy(), y[: net.batch].copy()
+    x, y = x[: net.batch], y[: net.batch]
 
     def run(count: int) -> float:
         nonlocal state
@@ -161,23 +239,47 @@ def scanned(scan: Callable[..., Any], net: Net, state: Any) -> Callable[[int], f
     return run
 
 
+def contestants(net: Net, how: str, absent: set[str]) -> dict[str, tuple[str, str, str | None]]:
+    """What runs beside this project: by the name of the row the function, how it runs, and its interpreter."""
+    jit = {"scan": "jax.lax.scan", "step": "jax.jit, donated" if net.adam else "jax.jit"}[how]
+    peers: dict[str, tuple[str, str, str | None]] = {jit: ("jaxs", how, None)}
+    if OLDER_JAX:
+        peers[f"{jit}, of jax 0.4.31"] = "jaxs", how, OLDER_JAX
+    if how == "step":
+        peers["NumPy by hand"] = "by_hand", how, None
+        if "torch" not in absent:
+            peers["PyTorch, eager"] = "torchs", "eager", None
+            if which("g++"):  # which torch.compile calls
+                peers["torch.compile"] = "torchs", "compiled", None
+    return peers
+
+
 def compiled() -> Report:
     """A training step in one call, and a hundred of them."""
     report = Report()
-    if report.missing(["jax"]):
+    absent = report.missing(["jax", "torch"])
+    if "jax" in absent:
         return report
+    if not OLDER_JAX:
+        report.notes.append("CHAINRULE_OLDER_JAX can name the Python of an environment with jax 0.4.31, to run beside")
     for name, net in NETS.items():
         for how in ("step", "scan"):
             target = net.step if how == "step" else net.scan
             if target is None:
                 continue
+            peers = contestants(net, how, absent)
             with ExitStack() as stack:
-                workers = [stack.enter_context(Worker(f"benchmarks.compiled:{f}", name, how)) for f in ("ours", "jaxs")]
+                start = [("ours", how, None), *peers.values()]
+                workers = [
+                    stack.enter_context(Worker(f"benchmarks.compiled:{f}", name, way, python=python))
+                    for f, way, python in start
+                ]
                 agree(workers, 20 if how == "step" else 1, net.tolerance)
-                mine, theirs = timed(workers, 0.2)
+                runs = timed(workers, 0.2)
             each = 1 if how == "step" else STEPS
-            mine, theirs = [[seconds / each for seconds in runs] for runs in (mine, theirs)]
-            peer = {"scan": "jax.lax.scan", "step": "jax.jit, donated" if net.adam else "jax.jit"}[how]
+            mine, *others = [[seconds / each for seconds in run] for run in runs]
             what = f"{name}, batch {net.batch}: a step" + (f" of {STEPS} in one call" if how == "scan" else "")
-            report.rows.append(Row(what, mine, peer, theirs, MICROSECOND, target=target))
+            for peer, theirs in zip(peers, others, strict=True):
+                report.rows.append(Row(what, mine, peer, theirs, MICROSECOND, target=target))
+                target = None  # the first is the one to be beaten by so much; of the others it is told
     return report

@@ -116,13 +116,14 @@ class Worker:
     """A fresh process that prepares one contestant, then runs it whenever it is asked to.
 
     `contestant` is ``"module:function"``; the function, called with `arguments`, gives ``run(count)``, which does the
-    work `count` times and returns a number that tells whether it was the right work.
+    work `count` times and returns a number that tells whether it was the right work. Another `python` than this one
+    has other versions of what it runs.
     """
 
-    def __init__(self, contestant: str, *arguments: str) -> None:
+    def __init__(self, contestant: str, *arguments: str, python: str | None = None) -> None:
         self.name = " ".join((contestant, *arguments))
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.worker", contestant, *arguments],
+            [python or sys.executable, "-m", "benchmarks.worker", contestant, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
