@@ -366,6 +366,16 @@ def test_the_gradient_in_a_weight_of_any_net_has_a_formula(layer):
         assert len(text.splitlines()) <= 13
 
 
+def test_the_surprise_at_probabilities_has_the_error_for_gradient():
+    """The logarithms are bounded, as nobody writes where they are not near it; the classes that are not are 1 - y."""
+    layer, data, y = cr.nn.Linear(2, 1, rng=0), np.ones((3, 2)), np.array([[1.0], [0], [1]])
+    z = layer(data)
+    told = cr.explain(cr.nn.BCELoss()(cr.sigmoid(z), y), z).text(width=120)
+    assert "mean(−(y ⊙ ln(σ(z)) + (𝟏 − y) ⊙ ln(𝟏 − σ(z))))" in told
+    assert "= (σ(z) − y)/3 =" in told
+    assert cr.nn.BCELoss()(cr.Tensor([0.0]), [1.0]).item() == 100.0
+
+
 def test_arrays_stand_in_the_line_where_there_is_no_room_for_columns():
     lines = "z = W @ x + b; p = softmax(z); L = -log(p[1])"
     values = {"W": [[1.0, 2], [3, 4], [0, 1]], "x": [1.0, -1], "b": [0.0, 0, 0]}

@@ -67,6 +67,11 @@ def in_names(tape: Tape, *, lent: bool = True, numbered: bool = False) -> InName
             return None
         elif step.op is None:
             letters[step] = constant(node.data) if step.shape else float(node.data)
+    for step, node in zip(lifted.program.steps, lifted.nodes, strict=True):
+        if step.op is None and step.shape and node not in tape.gradients and id(node) not in tape.labels:
+            others = (x for x in lifted.program.leaves if is_symbol(letters.get(x)) and x.shape == step.shape)
+            of = next((x for x in others if np.array_equal(1 - lifted.nodes[x.place].data, node.data)), None)
+            letters[step] = letters[step] if of is None else 1 - letters[of]
     return InNames(tape, letters)
 
 
@@ -101,7 +106,7 @@ def argument(node: Node) -> Node:
 
 def is_symbol(x: Any) -> bool:
     """Whether a letter is one, and no number."""
-    return isinstance(x, Term) and x.number is None
+    return isinstance(x, Term) and x.op is None and x.number is None
 
 
 def is_repeated_number(tree: Tree) -> bool:

@@ -314,7 +314,10 @@ class BCELoss(_LossOfEntries):
         """The surprise of every entry."""
         _refuse_beyond_0_to_1("BCELoss", "probabilities", prediction, ": use BCEWithLogitsLoss for raw results")
         _refuse_beyond_0_to_1("BCELoss", "targets", target)
-        return -(target * bounded_log(prediction) + (1 - target) * bounded_log(1 - prediction))
+        others = 1 - prediction
+        # Where no logarithm is so small it is the plain one, whose derivative is (p - y)/(p (1 - p)).
+        logarithm = log if _are_above(LEAST_PROBABILITY, prediction, others) else bounded_log
+        return -(target * logarithm(prediction) + (1 - target) * logarithm(others))
 
 
 class BCEWithLogitsLoss(_LossOfEntries):
@@ -475,6 +478,11 @@ def _refuse_later(wrong: Any, needed: bool = True) -> None:
 def _are_all(kept: Any) -> bool:
     """Whether all of them are known to be set."""
     return not takes_over(kept) and bool(kept.all())
+
+
+def _are_above(least: float, *results: Any) -> bool:
+    """Whether all entries are known to be larger than a number."""
+    return not any(map(takes_over, results)) and all([np.minimum.reduce(x.data, axis=None) > least for x in results])
 
 
 def _added(numbers: Any) -> Any:
