@@ -15,6 +15,7 @@ import chainrule as cr
 from chainrule.derivation.tape.conventions import conventions_of, cost_of
 from chainrule.derivation.tape.tape import Tape
 from chainrule.errors import ChainruleError, DtypeError, GraphError
+from chainrule.maths import unicode
 
 from .spelled import spelled
 
@@ -255,6 +256,12 @@ def test_data_is_called_by_the_users_variable():
     loss = (X * w).sum()
     tape = Tape(loss)
     assert spelled(next(tape.formula(node) for node in tape.order if node.op is not None)) == "X ⊙ w"
+
+
+def test_a_condition_is_written_as_it_was_made():
+    x = cr.Tensor([1.0, -2.0], requires_grad=True, label="x")
+    tape = Tape(cr.sum(cr.where(x > 0, x * x, x)))
+    assert "[x > 0]" in {unicode(symbol) for symbol in tape.symbols.values()}
 
 
 def test_a_long_chain_is_opened_without_recursion_and_checked():

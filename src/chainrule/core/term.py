@@ -176,6 +176,11 @@ def forward_order(outputs: Iterable[Any], known_already: Iterable[Any] = ()) -> 
     return order
 
 
+def symbols_in(*outputs: Any) -> list[Term]:
+    """The unknowns that terms are made of, in the order of the forward."""
+    return [x for x in forward_order(outputs) if x.op is None and x.number is None]
+
+
 def interned(key: Any, make: Any) -> Term:
     """The one term of that key."""
     found = known.get(key)

@@ -149,7 +149,10 @@ def cell(
     return proved(symbols, numbers, result, digits=digits, note=note)
 
 
-def given(symbol: Tree, number: Any, *, digits: int = DIGITS, note: Words = "") -> Equation:
+def given(symbol: Tree, number: Any, *, digits: int = DIGITS, note: Words = "", size: float = 0.0) -> Equation:
+    """The number of a symbol; 0 where one is what rounding leaves of terms of this `size`."""
+    if np.ndim(number) == 0 and is_residue(number, size):
+        return cancelled([symbol], number, digits, note, size=size)
     return proved([symbol], None, number, digits=digits, note=note)
 
 

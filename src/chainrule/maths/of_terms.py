@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.term import Term, forward_order
+from chainrule.core.term import Term, symbols_in
 from chainrule.errors import GraphError
 from chainrule.maths.calls import Call, call_of, is_identity
 from chainrule.maths.names import symbols_for
@@ -63,6 +63,14 @@ def tree_of_term(term: Any, letters: Mapping[Term, Tree] | None = None) -> Tree:
     return found[term]
 
 
+def readable(term: Any, letters: Mapping[Term, Tree]) -> Tree | None:
+    """A term as a tree; None where it is too long to be read."""
+    try:
+        return tree_of_term(term, letters)
+    except GraphError:
+        return None
+
+
 def called(call: Call, inputs: list[Any]) -> Tree:
     """A call as a tree, under the name that was guessed for it."""
     written = WRITTEN_OUT.get(call.name)
@@ -98,7 +106,7 @@ WRITTEN_OUT: dict[str, Callable[..., Tree | None]] = {"power_and_log": power_and
 
 def own_names(*terms: Term) -> dict[Term, Tree]:
     """A symbol for each unknown of some terms, by the names they have."""
-    unknown = [x for x in forward_order(list(terms)) if x.op is None and x.number is None]
+    unknown = symbols_in(*terms)
     named = symbols_for({x.label: x.shape for x in unknown})
     return {x: named[x.label] for x in unknown}
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chainrule.derivation import record
-from chainrule.derivation.formats.json import CLASSES, from_json, to_json
+from chainrule.derivation.formats.json import CLASSES, from_json, write
 from chainrule.errors import FormatError
 
 SCHEMA = json.loads(resources.files("chainrule.derivation").joinpath("schema.json").read_text(encoding="utf-8"))
@@ -35,7 +35,7 @@ def same(x, y):
 
 
 def test_it_is_strict_valid_and_comes_back(derivation):
-    text = to_json(derivation)
+    text = write(derivation)
     data = json.loads(text, parse_constant=no_constants)
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     jsonschema.Draft202012Validator(SCHEMA).validate(data)
@@ -59,7 +59,7 @@ def test_the_schema_has_every_field_and_no_other():
     [{"dialect": 3}, {"value": "a lot"}, {"nodes": [{"type": "node"}]}, {"story": [{"type": "poem"}]}, {"more": 1}],
 )
 def test_the_schema_refuses_what_is_no_derivation(derivation, wrong):
-    data = {**json.loads(to_json(derivation)), **wrong}
+    data = {**json.loads(write(derivation)), **wrong}
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.Draft202012Validator(SCHEMA).validate(data)
 
@@ -70,7 +70,7 @@ def test_any_number_and_any_text_come_back(make, x, text):
     told = replace(
         make(), value=x, gradient=((x, record.Large((9,), x, x, 0, x)),), title=text, story=(record.Note(text),)
     )
-    assert same(from_json(to_json(told)), told)
+    assert same(from_json(write(told)), told)
 
 
 @pytest.mark.parametrize(

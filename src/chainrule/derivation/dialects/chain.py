@@ -165,11 +165,9 @@ def path_equation(links: Sequence[Link], value: float, digits: int) -> Equation:
     if len(factors) == len(links) and sum([len(plain(x)) for x in factors]) <= LONGEST:
         product = product_of(factors)
         symbols += [] if isinstance(product, Number) else [product]
-    product = math.prod([link.value for link in links])
-    if math.isfinite(product) and 0 < max(abs(value), abs(product)) <= ROUNDING * math.prod(
-        [link.size for link in links]
-    ):
-        return cancelled(symbols[:1], value, digits, size=math.prod([link.size for link in links]))
+    product, size = [math.prod(each) for each in ([x.value for x in links], [x.size for x in links])]
+    if math.isfinite(product) and 0 < max(abs(value), abs(product)) <= ROUNDING * size:
+        return cancelled(symbols[:1], value, digits, size=size)
     values = [link.value for link in links if link.formula != Number("1")]
     numbers = None if len(values) < 2 else lambda show: [show.product(values)]
     return proved(symbols, numbers, value, digits=digits)

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.forward import tangents_of
+from chainrule.core.graph import gradients_of
 from chainrule.derivation.arrays import fits, largest
 from chainrule.derivation.computed import all_computed_by
 from chainrule.derivation.dialects.delta_story import Story
@@ -68,7 +70,7 @@ class Proof:
         self.moved = self.spelling.entry(law.moved, self.row + 1, self.column + 1)
         self.through = self.spelling.entry(law.through, "k", 1)
         """The k-th of what the cost sees of it."""
-        self.enter(story.net.moved_by(self.identity, self.seen))
+        self.enter(story.net.derivatives(self.identity, self.seen, tangents_of))
 
     @property
     def identity(self) -> int:
@@ -209,7 +211,7 @@ def whole_layer(story: Story) -> list[Block]:
         return [*blocks, Note("whole=True writes it out.")]
     total = np.zeros((m, n))
     for i in range(m):
-        face = story.net.gradient_of(layer.z[0, i], layer.weights)
+        face = story.net.derivatives(layer.z[0, i], layer.weights, gradients_of)
         total += matrices.by_z[i, 0] * face
         name = Derivative(s.z(number, i + 1, *story.example(0)), s.weights(number), face.shape)
         story.letters[name] = face

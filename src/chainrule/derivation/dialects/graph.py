@@ -17,12 +17,12 @@ from chainrule.core import Value
 from chainrule.core.operation import Pointwise
 from chainrule.core.tensor import Tensor
 from chainrule.derivation.arrays import described, fits
-from chainrule.derivation.equations import Show, cancelled, cell, comes_out, given, is_residue, not_finite, proved
+from chainrule.derivation.equations import Show, cell, comes_out, given, is_residue, not_finite, proved
 from chainrule.derivation.notation import derivative
 from chainrule.derivation.record import Block, Equation, Heading, Note, Paragraph, Steps, Table
 from chainrule.derivation.request import Explanation, Request
 from chainrule.derivation.scalars.graph import entry_symbol
-from chainrule.derivation.tape.tape import Arrival, Tape, in_float64, where_defined
+from chainrule.derivation.tape.tape import Arrival, Tape, in_float64, size_of, where_defined
 from chainrule.derivation.words import Words, listed, said
 from chainrule.maths import Number, Tree
 from chainrule.maths.tree import equation, made
@@ -190,7 +190,7 @@ class Teller:
         total = arrivals[-1].total
         shown, rest = list(arrivals), []
         if len(arrivals) > self.top + 1:
-            shown = sorted(arrivals, key=lambda arrival: -size(arrival.contribution))[: self.top]
+            shown = sorted(arrivals, key=lambda arrival: -size_of(arrival.contribution))[: self.top]
             kept = set(map(id, shown))
             rest = [arrival for arrival in arrivals if id(arrival) not in kept]
         shares = [arrival.contribution for arrival in shown]
@@ -237,7 +237,7 @@ class Teller:
         asked = self.tape.wrt or [node for node in self.tape.order if node.op is None]
         shown = asked
         if len(asked) > MOST_NODES:
-            shown = sorted(asked, key=lambda x: -size(self.tape.gradients.get(x, 0.0)))[: self.top]
+            shown = sorted(asked, key=lambda x: -size_of(self.tape.gradients.get(x, 0.0)))[: self.top]
         rows = [
             (self.result(node), intuition_of_sign(self.total(node))) for node in shown if node in self.tape.gradients
         ]
@@ -261,14 +261,12 @@ class Teller:
     def largest_share(self, node: Node) -> float:
         """The size of the largest share of a gradient that adds up of several."""
         shares = [arrival.contribution for arrival in self.uses.get(node, [])]
-        return max(map(size, shares)) if len(shares) > 1 else 0.0
+        return max(map(size_of, shares)) if len(shares) > 1 else 0.0
 
     def result(self, node: Node) -> Equation:
         value, largest = self.tape.gradients[node], self.largest_share(node)
-        if np.ndim(value) == 0 and is_residue(value, largest):
-            return cancelled([self.tape.gradient(node)], value, self.digits, size=largest)
         if fits(value):
-            return given(self.tape.gradient(node), value, digits=self.digits)
+            return given(self.tape.gradient(node), value, digits=self.digits, size=largest)
         return Equation((self.tape.gradient(node),), note=described(value))
 
     def summary(self) -> list[Block]:
@@ -277,7 +275,7 @@ class Teller:
         kinds = Counter([node.op.name if node.op is not None else "leaf" for node in tape.path])
         counted = tuple([(name, f"{count:,}") for name, count in kinds.most_common()])
         inner = [node for node in tape.path if node.op is not None]
-        largest = sorted(inner, key=lambda node: -size(tape.gradients[node]))[: self.top]
+        largest = sorted(inner, key=lambda node: -size_of(tape.gradients[node]))[: self.top]
         rows = tuple([(self.value(node), self.result(node)) for node in largest])
         uses = sorted(self.uses.items(), key=lambda pair: -len(pair[1]))[: self.top]
         shared = [self.accumulation(x, found) for x, found in uses if len(found) > 1 and fits(found[-1].total)]
@@ -314,10 +312,3 @@ def intuition_of_sign(gradient: Any) -> str:
     if gradient == 0:
         return "a small change makes no difference here"
     return "raising it raises the output" if gradient > 0 else "raising it lowers the output"
-
-
-def size(x: Any) -> float:
-    """The largest entry's size; what is not a number counts as the largest."""
-    if isinstance(x, float):
-        return float("inf") if x != x else abs(float(x))  # noqa: PLR0124
-    return float(np.max(np.nan_to_num(np.abs(np.asarray(x, dtype=float)), nan=np.inf), initial=0.0))

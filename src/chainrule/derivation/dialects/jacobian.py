@@ -21,7 +21,7 @@ from chainrule.core.tensor import Tensor
 from chainrule.core.walk import walk
 from chainrule.derivation.arrays import fits
 from chainrule.derivation.choices import said_in_general
-from chainrule.derivation.equations import NOT_TAKEN, Show, cancelled, given, in_a_row, is_residue, proved, together
+from chainrule.derivation.equations import NOT_TAKEN, Show, given, in_a_row, is_residue, proved, together
 from chainrule.derivation.matrix.between import handed_down, is_same_entries, met_by_all, number_of_paths
 from chainrule.derivation.matrix.jacobians import MOST_ENTRIES, Factor, Node, factor_of, finite, flipped, structure_of
 from chainrule.derivation.network.letters import names_through
@@ -36,7 +36,7 @@ from chainrule.derivation.scalars.slopes import nameless
 from chainrule.derivation.tape.tape import Tape, constant, where_defined
 from chainrule.derivation.words import Words, said
 from chainrule.maths import Applied, Derivative, Number, Symbol, Tree, numeral, plain
-from chainrule.maths.tree import applied, made, parts
+from chainrule.maths.tree import all_parts, applied, made
 
 ROUNDING = 1e-12
 """Gradients this small beside the largest that arrives on the way are rounding."""
@@ -164,7 +164,7 @@ class Story:
         used: set[str] = set()
         for stretch in self.stretches:
             letters = self.letters(stretch)
-            used |= set() if letters is None else names_in(letters)
+            used.update([x.name for x in ([] if letters is None else all_parts(letters)) if isinstance(x, Applied)])
         found = [meaning for name, meaning in MEANINGS if name in used]
         forked = any([stretch.paths for stretch in self.stretches])
         results = [Meaning(self.names[x], self.made_of(x)) for x in self.path if self.is_nameless(x)]
@@ -470,16 +470,14 @@ class Story:
     def result(self, gradient: Any, note: Words = "") -> Equation:
         """The gradient alone; one number that is left of paths that cancel out is 0."""
         number, digits = self.value(gradient), self.request.digits
-        if self.is_scalar and is_residue(number, self.largest):
-            return cancelled([self.gradient_symbol()], number, digits, note, size=self.largest)
-        if self.is_rounding(gradient):
+        if self.is_rounding(gradient) and not (self.is_scalar and is_residue(number, self.largest)):
             has = said(
                 "" if note else "up to rounding: ",
                 "the computer has numbers up to ",
                 numeral(float(np.max(np.abs(number))), 3),
             )
             return given(self.gradient_symbol(), np.zeros_like(number), digits=digits, note=together(note, has))
-        return given(self.gradient_symbol(), number, digits=digits, note=note)
+        return given(self.gradient_symbol(), number, digits=digits, note=note, size=self.largest)
 
     @property
     def largest(self) -> float:
@@ -574,8 +572,3 @@ def is_lost(stretch: Stretch) -> bool:
     paths = [[float(factor.matrix[0, 0]) for factor in path if factor.matrix is not None] for path in stretch.paths]
     size = sum([abs(prod(path)) for path in paths])
     return len(paths) == stretch.number_of_paths > 1 and is_residue(float(stretch.matrix[0, 0]), size)
-
-
-def names_in(tree: Tree) -> set[str]:
-    own = {tree.name} if isinstance(tree, Applied) else set[str]()
-    return own.union(*map(names_in, parts(tree)))

@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule.derivation.choices import chosen
 from chainrule.derivation.computed import computed_by
-from chainrule.derivation.equations import cancelled, cell, given, in_a_row, is_residue, proved, together
+from chainrule.derivation.equations import cell, given, in_a_row, proved, together
 from chainrule.derivation.notation import derivative
 from chainrule.derivation.record import Block, Equation, Heading, Meaning, Note, Paragraph, Table
 from chainrule.derivation.request import Explanation, Request
@@ -182,13 +182,8 @@ def travel(maker: Maker, moved: Mapping[Node, Any], digits: int) -> list[Block]:
         slope, size = graph.derivative(low, high), graph.size(low, high)
         name = derivative(above, below)
         maker.environment[name] = where_defined(slope, graph.value(high))
-        told = (
-            cancelled([name], slope, digits, size=size)
-            if is_residue(slope, size)
-            else given(name, slope, digits=digits)
-        )
         # How far a number moves depends on what was nudged, so on a page of several nudges Δh has no one value.
-        rows.append((said(Change(above) / Change(below)), ratio, told))
+        rows.append((said(Change(above) / Change(below)), ratio, given(name, slope, digits=digits, size=size)))
     return [Table(("", "Ratio of nudges", "Derivative"), tuple(rows), "The first nudge on its way, link by link")]
 
 

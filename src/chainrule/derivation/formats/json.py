@@ -43,9 +43,6 @@ def write(derivation: Derivation, *, detail: str = "full") -> str:
     return json.dumps({**data, "formulas": formulas}, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-to_json = write
-
-
 class Encoder:
     """Writes parts of a record as what JSON has, and keeps what each formula stands for."""
 

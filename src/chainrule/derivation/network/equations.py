@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chainrule.maths import Derivative, Symbol, Tree, Unknown
-from chainrule.maths.tree import parts
+from chainrule.maths.tree import all_parts
 
 GENERAL = (2, 2)
 """A shape that stands for any: a letter gets its own where a net is known."""
@@ -120,5 +120,4 @@ BACKWARD = (BP1, BP2, BP3, BP4)
 
 def layers_in(tree: Tree) -> set[str]:
     """The layers that a tree speaks of."""
-    own = {tree.layer} if isinstance(tree, Symbol) else set[str]()
-    return own.union(*map(layers_in, parts(tree)))
+    return {x.layer for x in all_parts(tree) if isinstance(x, Symbol)}

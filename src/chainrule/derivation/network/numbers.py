@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.core import Value, graph
-from chainrule.core.forward import tangents_of
+from chainrule.core import Value
 from chainrule.core.operation import Pointwise
 from chainrule.derivation.notation import Symbols, at_layer
 from chainrule.derivation.scalars.graph import placed
@@ -118,17 +117,11 @@ class NetNumbers:
     def gradients_in(self, ids: Ids) -> Array:
         return self._gradients[ids]
 
-    def moved_by(self, identity: int, seen: Ids) -> Array:
-        """How some numbers move with another one, by the engine's forward mode in double precision."""
+    def derivatives(self, identity: int, others: Ids, mode: Any) -> Array:
+        """How others move with a number (by `tangents_of`), or it with them (`gradients_of`), in double precision."""
         node, one = self.one_hot(identity)
-        nodes = [self.tape.in_double(self.node(step)) for step in self.net.ids.steps_of(seen)]
-        return self.gathered(seen, tangents_of([node], [one], nodes, record=False))
-
-    def gradient_of(self, identity: int, below: Ids) -> Array:
-        """How a number moves with some others, by the engine's backward pass in double precision."""
-        node, one = self.one_hot(identity)
-        nodes = [self.tape.in_double(self.node(step)) for step in self.net.ids.steps_of(below)]
-        return self.gathered(below, graph.gradients_of([node], [one], nodes, record=False))
+        nodes = [self.tape.in_double(self.node(step)) for step in self.net.ids.steps_of(others)]
+        return self.gathered(others, mode([node], [one], nodes, record=False))
 
     def one_hot(self, identity: int) -> tuple[Any, Any]:
         """The node of a number, and zeros with a 1 in its place."""

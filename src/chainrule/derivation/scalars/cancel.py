@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from chainrule.core.term import Term, forward_order
-from chainrule.derivation.scalars.slopes import letters_in, multiplied, size_of
+from chainrule.core.term import Term, forward_order, symbols_in
+from chainrule.derivation.scalars.slopes import multiplied, size_of
 from chainrule.rewrite import simplify
 from chainrule.rewrite.simplify import forms
 
@@ -42,17 +42,17 @@ def may_cancel(x: Any, y: Any) -> bool:
     """Whether two terms can shorten one another: one divides by letters that the other has too."""
     if len(forward_order([x])) + len(forward_order([y])) > MOST_TO_CANCEL:
         return False
-    return any(not below.isdisjoint(letters_in(other)) for below, other in ((divisors(x), y), (divisors(y), x)))
+    return any(not below.isdisjoint(symbols_in(other)) for below, other in ((divisors(x), y), (divisors(y), x)))
 
 
 def divisors(x: Any) -> set[Term]:
     """The letters that a term divides by."""
-    return {letter for term in forward_order([x]) for letter in letters_in(denominator(term))}
+    return {letter for term in forward_order([x]) for letter in symbols_in(denominator(term))}
 
 
 def divisions(x: Any) -> int:
     """How often a term divides by something with letters in it."""
-    return sum([bool(letters_in(denominator(term))) for term in forward_order([x])])
+    return sum([bool(symbols_in(denominator(term))) for term in forward_order([x])])
 
 
 def denominator(term: Term) -> Any:

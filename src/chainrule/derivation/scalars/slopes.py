@@ -16,15 +16,15 @@ from chainrule.core.differential import Differential
 from chainrule.core.operation import Linear, Pointwise
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
-from chainrule.core.term import REFUSALS, Term, forward_order, replay, symbol
+from chainrule.core.term import REFUSALS, Term, forward_order, replay, symbol, symbols_in
 from chainrule.derivation.scalars.graph import Edge, Node, Place, ScalarGraph, placed
 from chainrule.derivation.tape.tape import Tape, has_nan, without_casts
 from chainrule.derivation.tape.ties import untied
-from chainrule.errors import ChainruleError, GraphError
+from chainrule.errors import ChainruleError
 from chainrule.maths import Tree, numeral
 from chainrule.maths.check import rounding_of
 from chainrule.maths.numerals import FULL
-from chainrule.maths.of_terms import tree_of_term
+from chainrule.maths.of_terms import readable, tree_of_term
 from chainrule.maths.values import Values
 from chainrule.rewrite.entry_formulas import EntryFormulas, spots
 from chainrule.rewrite.local import of_entry
@@ -75,7 +75,7 @@ class Slopes:
                 found = None
             if found is None or not is_finite(found) or not self.agrees(found, edge.slope):
                 return None
-            return untied(found, {x: self._letters[x][1] for x in letters_in(found)})
+            return untied(found, {x: self._letters[x][1] for x in symbols_in(found)})
 
     def agrees(self, term: Any, slope: float) -> bool:
         """Whether a term gives the engine's slope, and that it must where every part of it is finite."""
@@ -96,30 +96,27 @@ class Slopes:
         formula = self.formula(term)
         if formula is None:
             return False
-        letters = {self._letters[x][0]: self._letters[x][1] for x in letters_in(term)}
+        letters = {self._letters[x][0]: self._letters[x][1] for x in symbols_in(term)}
         with Quiet():
             return abs(apart) <= float(rounding_of(formula, Values(letters)))
 
     def number(self, term: Any) -> float:
         """What a term comes to with the numbers of this computation."""
         with Quiet():
-            numbers = {x: self._letters[x][1] for x in letters_in(term)}
+            numbers = {x: self._letters[x][1] for x in symbols_in(term)}
             return float(replay([term], numbers)[0])
 
     def formula(self, term: Any) -> Tree | None:
         """A term as it is printed; None for none, for what is too long to be read, and where a number is infinite."""
         if term is None or not is_finite(term):
             return None
-        try:
-            return tree_of_term(term, {x: self._letters[x][0] for x in letters_in(term)})
-        except GraphError:
-            return None
+        return readable(term, {x: self._letters[x][0] for x in symbols_in(term)})
 
     def in_numbers(self, term: Any) -> Tree | None:
         """A term with the numbers of this computation in place of its letters; None for none, and for one letter."""
         if not isinstance(term, Term) or term.op is None:
             return None
-        return tree_of_term(term, {x: numeral(self._letters[x][1], FULL) for x in letters_in(term)})
+        return tree_of_term(term, {x: numeral(self._letters[x][1], FULL) for x in symbols_in(term)})
 
     def letter(self, node: Node, place: Place, name: Tree | None = None) -> Term:
         """The letter of an entry, under its own name or another one."""
@@ -195,7 +192,7 @@ class Slopes:
         """
         nodes = {serial: node for node, serial in inner._serial.items()}
         exchanged: dict[Term, Any] = {}
-        for x in letters_in(term):
+        for x in symbols_in(term):
             serial, _, listed = x.label.partition("[")
             place = tuple([int(i) for i in listed.rstrip("]").split(",") if i])
             node, name = owners.get(nodes[int(serial)], (None, None))
@@ -236,11 +233,6 @@ def before_repeating(place: Place, x: Tensor) -> Place:
 def nameless(tape: Tape, node: Node) -> bool:
     """Whether a computed node goes by a number (v₁, v₂, …), since the user has no name for it."""
     return node.op is not None and node in tape.numbered
-
-
-def letters_in(term: Any) -> list[Term]:
-    """The letters that a term is made of."""
-    return [x for x in forward_order([term]) if x.op is None and x.number is None] if isinstance(term, Term) else []
 
 
 def is_finite(term: Any) -> bool:

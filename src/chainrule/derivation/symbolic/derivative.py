@@ -12,14 +12,14 @@ import numpy as np
 
 from chainrule.core.forward import tangents_of
 from chainrule.core.graph import between, gradients_of
-from chainrule.core.term import Shape, Term, constant, forward_order, replay, symbol
+from chainrule.core.term import Shape, Term, constant, forward_order, replay, symbol, symbols_in
 from chainrule.derivation.symbolic.linear_map import matrix_of
 from chainrule.derivation.symbolic.verified import verify
 from chainrule.errors import DtypeError, GraphError, ShapeError
 from chainrule.expression.arguments import kind_of, numbers_in, shapes_of, values_of, whole_number
 from chainrule.expression.typed.assignments import read_assignments
 from chainrule.maths import Symbol, Tree, latex, plain
-from chainrule.maths.of_terms import own_names, tree_of_term
+from chainrule.maths.of_terms import own_names, readable, tree_of_term
 from chainrule.rewrite import Operations, operations, shortest
 from chainrule.rewrite.local import handed_back_or_slope
 from chainrule.rewrite.order import symbols_in_order
@@ -121,7 +121,7 @@ class Derivative:
     def __call__(self, **values: Any) -> Any:
         """The derivative at these values: a float or an array."""
         given = {**self.values, **{name: numbers_in(name, x) for name, x in values.items()}}
-        symbols = {term.label: term for term in forward_order([self.forward, self.term]) if is_symbol(term)}
+        symbols = {term.label: term for term in symbols_in(self.forward, self.term)}
         for name, term in symbols.items():
             if name not in given:
                 raise GraphError(f"{name} has no value: write {name}=… with shape {term.shape}")
@@ -191,18 +191,13 @@ def read(expression: Any, shapes: Mapping[str, Shape]) -> tuple[Callable[[Mappin
         names = [*parsed.names, *[name for name in parsed.constants if name in shapes]]
         return parsed.run, {name: symbol(name, shapes.get(name, ())) for name in names}
     if isinstance(expression, Term):
-        found = {term.label: term for term in forward_order([expression]) if is_symbol(term)}
+        found = {term.label: term for term in symbols_in(expression)}
         return lambda values: replay([expression], {found[name]: values[name] for name in found})[0], found
     if not callable(expression):
         raise GraphError(f"derivative takes text, a term or a function, not {type(expression).__name__}")
     names = list(inspect.signature(expression).parameters)
     symbols = {name: symbol(name, shapes.get(name, ())) for name in names}
     return lambda values: expression(*[values[name] for name in names]), symbols
-
-
-def is_symbol(term: Term) -> bool:
-    """Whether a term is a named unknown."""
-    return term.op is None and term.number is None
 
 
 def find(wrt: Any, symbols: Mapping[str, Term]) -> Term:
@@ -308,11 +303,3 @@ def step_at(node: Term, path: Container[Term], letters: Mapping[Term, Tree]) -> 
             local = shortest(local, symbols_in_order(node)).term
         shown.append(readable(local, letters))
     return Step(node.op.name, readable(node, letters), tuple(shown), node.op.intuition)
-
-
-def readable(x: Any, letters: Mapping[Term, Tree]) -> Tree | None:
-    """A formula; None where it is too long to be read."""
-    try:
-        return tree_of_term(x, letters)
-    except GraphError:
-        return None

@@ -39,20 +39,21 @@ def symbols_for(
     labels: Mapping[int, str],
     names: Collection[str] = (),
     own: Collection[Node] | None = None,
-) -> dict[Node, Tree]:
-    """A symbol for each node, and for the tensors of data that the nodes use; no two print alike. O(nodes).
+) -> tuple[dict[Node, Tree], set[Tree]]:
+    """A symbol for each node, and for the tensors of data that the nodes use, and those of `names` besides. O(nodes).
 
-    `names` stand on the same page and for none of these nodes, unless a label is one of them. A condition is written
-    with the symbols of `own` nodes alone, if not all stand for something.
+    No two print alike. `names` stand on the same page and for none of these nodes, unless a label is one of them. A
+    condition is written with the symbols of `own` nodes alone, if not all stand for something.
     """
     nodes = [*order, *dict.fromkeys(data_of(order))]
     labelled = [labels[id(node)] for node in nodes if labels.get(id(node))]
-    own = maths_names.symbols_for([*labelled, *names])
-    taken: set[Symbol] = {own[name] for name in names if name not in labelled}
+    letters = maths_names.symbols_for([*labelled, *names])
+    besides = {letters[name] for name in {*names}.difference(labelled)}
+    taken = set(besides)
     symbols: dict[Node, Tree] = {}
     for node in nodes:
         if labels.get(id(node)):
-            symbol = replace(own[labels[id(node)]], shape=tuple(node.shape))
+            symbol = replace(letters[labels[id(node)]], shape=tuple(node.shape))
             symbols[node] = maths_names.unlike(symbol, taken)
     results, constants = numbered("v", taken), numbered("c", taken)
     for node in nodes[: len(order)]:
@@ -67,16 +68,7 @@ def symbols_for(
             symbols[x] = written
         if own is not None and x in own:
             known[x] = symbols[x]
-    return symbols
-
-
-def symbols_besides(symbols: Mapping[Node, Tree], labels: Mapping[int, str], names: Collection[str]) -> set[Tree]:
-    """The symbols of those names that no node with a label has."""
-    if not names:
-        return set()
-    held = {labels[id(node)] for node in symbols if labels.get(id(node))}
-    own = maths_names.symbols_for([*held, *names])
-    return {own[name] for name in names if name not in held}
+    return symbols, set[Tree](besides)
 
 
 def shaped(symbol: Symbol, shape: Sequence[int]) -> Symbol:

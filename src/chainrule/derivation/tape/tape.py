@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from math import isfinite
+from math import inf, isfinite
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +20,7 @@ from chainrule.core.tensor import Tensor
 from chainrule.core.walk import Edges, made_from, walk
 from chainrule.custom import CustomRule
 from chainrule.derivation.notation import derivative
-from chainrule.derivation.tape.naming import as_made, data_of, labels_for, symbols_besides, symbols_for
+from chainrule.derivation.tape.naming import as_made, data_of, labels_for, symbols_for
 from chainrule.derivation.tape.unchanged import called, check_unchanged
 from chainrule.derivation.words import Words, said
 from chainrule.errors import ChainruleError, DtypeError, GraphError
@@ -51,8 +51,9 @@ class Arrival(NamedTuple):
 
 
 def size_of(x: Any) -> float:
-    """The size of a number, or of the largest in an array."""
-    return abs(x) if isinstance(x, float) else float(np.max(np.abs(x), initial=0.0))
+    """The size of a number, or of the largest in an array; what is not a number counts as the largest."""
+    size = abs(x) if isinstance(x, float) else float(np.max(np.abs(x), initial=0.0))
+    return size if size == size else inf  # noqa: PLR0124
 
 
 def has_nan(x: Any) -> bool:
@@ -102,9 +103,10 @@ class Tape:
         together = graph.backward_order(list(beside))[::-1] if beside else self.order
         self.labels = labels_for(together)
         own = {*self.order, *data_of(self.order)} if beside else None
-        self.symbols: dict[Node, Tree] = symbols_for(together, self.labels, names, own)
-        self.elsewhere = symbols_besides(self.symbols, self.labels, names)
+        self.symbols: dict[Node, Tree]
+        self.elsewhere: set[Tree]
         """The user's names on the page for what is no part of the computation."""
+        self.symbols, self.elsewhere = symbols_for(together, self.labels, names, own)
         if own is not None:
             self.elsewhere |= {symbol for x, symbol in self.symbols.items() if x not in own and id(x) in self.labels}
             self.symbols = {x: symbol for x, symbol in self.symbols.items() if x in own}

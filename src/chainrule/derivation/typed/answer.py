@@ -45,7 +45,7 @@ from chainrule.derivation.tape.conventions import LAYOUTS
 from chainrule.derivation.tape.nodes import numbers_of
 from chainrule.derivation.tape.tape import Tape
 from chainrule.derivation.total import marked
-from chainrule.derivation.typed.closed_forms import ClosedForms, formula_of, rules_story, shown
+from chainrule.derivation.typed.closed_forms import ClosedForms, rules_story, shown
 from chainrule.derivation.typed.comparison import Comparison, compare_with_differences
 from chainrule.derivation.typed.formula import TypedFormula, formula_from, items_of
 from chainrule.derivation.typed.line_by_line import LineByLine, line_by_line
@@ -67,6 +67,7 @@ from chainrule.maths.check import (
     undefined,
 )
 from chainrule.maths.numerals import DIGITS
+from chainrule.maths.of_terms import readable
 from chainrule.maths.tree import all_parts, applied, equation
 from chainrule.maths.values import Values
 from chainrule.rewrite import shortest
@@ -454,7 +455,7 @@ class Answer:
         numbers = {} if self.values is None else dict(typed.parsed.results(typed.values))
         for line in typed.parsed.lines:
             name = typed.symbol(line.name) if line.name else self.output
-            formula = None if self.no_formula else formula_of(line.formula.run(letters), typed.letters)
+            formula = None if self.no_formula else readable(line.formula.run(letters), typed.letters)
             if formula is not None and any([isinstance(x, Number) and isnan(x.value) for x in all_parts(formula)]):
                 # What is made of numbers alone is worked out.
                 yield Equation((name,), note="a part of it that has no name in it is not defined")
@@ -515,7 +516,7 @@ class Answer:
         ours = found(**self.typed.values_at(name))
         roundings = (partial(self.rounding_in, found.term), partial(self.rounding_of, name))
         if not same(ours, slope) and not any([same(ours, slope, rounding()) for rounding in roundings]):
-            formula = formula_of(found.term, self.typed.letters)
+            formula = readable(found.term, self.typed.letters)
             with Quiet():
                 if not np.all(np.isfinite(self.typed.parsed.run(self.typed.values_at(name)))):
                     return slope  # A law may give a slope where there is nothing that it is the slope of.
@@ -531,7 +532,7 @@ class Answer:
 
     def rounding_in(self, term: Term) -> float:
         """How far a formula may be off by the rounding of its steps; without bounds where it is too long to be read."""
-        formula = formula_of(term, self.typed.letters)
+        formula = readable(term, self.typed.letters)
         if formula is None:
             return np.inf
         with Quiet():
@@ -583,7 +584,7 @@ class Answer:
 
     def settled(self, term: Any, number: Any, rounding: Callable[[], float] | None = None) -> Any:
         """The engine's number of a derivative, or the formula's own, where the engine's is what rounding left."""
-        formula = None if number is None else formula_of(term, self.typed.letters)
+        formula = None if number is None else readable(term, self.typed.letters)
         if formula is None:
             return number
         environment = self.environment()
@@ -632,10 +633,10 @@ class Answer:
     def in_layout(self, term: Term) -> Tree | None:
         """A derivative in the layout that was asked for."""
         if not self.is_turned(term.ndim):
-            return formula_of(term, self.typed.letters)
+            return readable(term, self.typed.letters)
         if term.ndim > 1:
-            return formula_of(shortest(term.T, symbols_in_order(self.term)).term, self.typed.letters)
-        column = formula_of(term, self.typed.letters)
+            return readable(shortest(term.T, symbols_in_order(self.term)).term, self.typed.letters)
+        column = readable(term, self.typed.letters)
         return None if column is None else applied("reshape", column, shape=(1, term.size))
 
     def piece_by_piece(self, below: Tree, slope: Any) -> list[Block]:
@@ -666,7 +667,7 @@ class Answer:
                 number = None if blocks is None else blocks[i][j]
                 try:
                     term = self.closed.second(first, other)
-                    symbols.append(formula_of(term, typed.letters))
+                    symbols.append(readable(term, typed.letters))
                     if blocks is not None:
                         number = blocks[i][j] = self.settled(term, number, partial(self.rounding_of, first, other))
                         # Of single numbers the Hessian is the same across its diagonal.

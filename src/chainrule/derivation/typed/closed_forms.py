@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from chainrule.core.operation import Pointwise, book
-from chainrule.core.term import Term, constant, forward_order
+from chainrule.core.term import Term, constant, forward_order, symbols_in
 from chainrule.derivation.equations import once, proved
 from chainrule.derivation.products import WRITTEN
 from chainrule.derivation.record import Block, Equation, Heading, Note, Paragraph, Table
@@ -20,7 +20,7 @@ from chainrule.derivation.typed.formula import TypedFormula
 from chainrule.derivation.words import Words, listed, said
 from chainrule.errors import GraphError
 from chainrule.maths import Symbol, Tree, plain
-from chainrule.maths.of_terms import DEEPEST, tree_of_term
+from chainrule.maths.of_terms import DEEPEST
 from chainrule.rewrite import shortest
 from chainrule.rewrite.order import symbols_in_order
 
@@ -127,19 +127,6 @@ def too_long(term: Term, names: int) -> str:
     if max(written.values()) > MOST_WRITTEN:
         return "written out without its shared parts the formula is so long that nobody would read its derivative"
     return ""
-
-
-def symbols_in(term: Term) -> Iterable[Term]:
-    """The unknowns that a term is made of."""
-    return [x for x in forward_order([term]) if x.op is None and x.number is None]
-
-
-def formula_of(term: Any, letters: Mapping[Term, Tree]) -> Tree | None:
-    """A term as a tree; None where it is too long to be read."""
-    try:
-        return tree_of_term(term, letters)
-    except GraphError:
-        return None
 
 
 def shown(symbols: Sequence[Tree | None], number: Any, digits: int) -> Equation:
