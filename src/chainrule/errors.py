@@ -41,6 +41,10 @@ class AnomalyError(ChainruleError, FloatingPointError):
     """The first nan or infinity under ``detect_anomaly``, with the line it came from."""
 
 
+UNFIT = (ChainruleError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What a computation raises that cannot be done with what it was given."""
+
+
 class MissingExtra(ChainruleError, ImportError):
     """An optional part whose library is not installed; the message is the install command."""
 

@@ -18,7 +18,7 @@ from chainrule.codegen.simplified import reached
 from chainrule.codegen.source import subscript
 from chainrule.core.operation import Pointwise, book
 from chainrule.core.tree import unflatten
-from chainrule.errors import ChainruleError
+from chainrule.errors import UNFIT
 from chainrule.maths import Derivative, Symbol, unicode
 from chainrule.maths.names import symbols_for
 from chainrule.maths.tree import Applied, applied, equation
@@ -259,7 +259,7 @@ def formulas(
         symbol = letter(step, trace, names, symbols, loss if only else None)
         try:
             tree = tree_of_step(step, trace, found)
-        except (ChainruleError, ValueError, TypeError, IndexError, KeyError, AttributeError):
+        except UNFIT:
             tree = None
         found[step] = symbol if symbol is not None else tree
         if step in alone and tree is not None and symbol is not None:

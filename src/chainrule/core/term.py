@@ -24,9 +24,9 @@ from chainrule.core.operation import NUMBERS, Operation, book, is_node
 from chainrule.core.operators import NO_SETTINGS
 from chainrule.core.stand_in import Shape, StandIn
 from chainrule.core.state import Quiet
-from chainrule.errors import ChainruleError, DtypeError, GraphError
+from chainrule.errors import UNFIT, DtypeError, GraphError
 
-REFUSALS = (ChainruleError, ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError)
+REFUSALS = UNFIT
 """How an operation that needs numbers refuses symbols; it then has no formula."""
 
 known: weakref.WeakValueDictionary[Any, Term] = weakref.WeakValueDictionary()

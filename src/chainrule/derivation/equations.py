@@ -17,7 +17,7 @@ import numpy as np
 from chainrule.core.state import Quiet
 from chainrule.derivation.record import Block, Equation
 from chainrule.derivation.words import Words, listed, said, text_of
-from chainrule.errors import ChainruleError
+from chainrule.errors import UNFIT, ChainruleError
 from chainrule.maths import Number, Tree, check, numeral, plain
 from chainrule.maths.arranged import units_in
 from chainrule.maths.check import SMALLEST, alike, is_finite, magnitude, vanishes
@@ -268,7 +268,7 @@ def comes_out(numbers: Sides, result: Any) -> bool:
     """Whether sides of numbers with all their digits give the engine's result: whether a reader can work them out."""
     try:
         found = [np.asarray(value(side, {}), dtype=float) for side in numbers(Show(FULL))]
-    except (ChainruleError, ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError):
+    except UNFIT:
         return False
     return all([near(x, result, 1e-300) for x in found])
 

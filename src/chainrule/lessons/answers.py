@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.errors import ChainruleError
+from chainrule.errors import UNFIT
 from chainrule.expression.typed.parse import parse
 from chainrule.lessons.numbers import same
 from chainrule.printable import spelled
@@ -82,7 +82,7 @@ def worked_out(text: str) -> float | None:
     try:
         parsed = parse(typed(text, lambda _: False).replace("^", "**"))
         return None if parsed.names else float(parsed.run({}))
-    except (ChainruleError, TypeError, ValueError, ArithmeticError):
+    except UNFIT:
         return None
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from chainrule.core.operation import Pointwise
 from chainrule.core.state import Quiet
-from chainrule.errors import ChainruleError
+from chainrule.errors import UNFIT
 from chainrule.livepage.passes import leaf_names, printed
 from chainrule.livepage.subject import Subject, nodes_at
 from chainrule.maths import unicode
@@ -33,8 +33,6 @@ DIGITS = 7
 """Digits in which the numbers of two mistakes are compared."""
 Hint = tuple[int, str, str, str]
 """Of which step a mistake is, its name, what was done, and how to mend it."""
-REFUSED = (ChainruleError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-"""What a change says that has no number here, or none in symbols."""
 
 
 class Traced(Walk):
@@ -85,7 +83,7 @@ def print_hints(subject: Subject, asked: Collection[int]) -> tuple[str, list[Hin
             for change in telling(problem, step, probes)
         ]
         return printed_changes(subject, problem, place_of, known)
-    except REFUSED:
+    except UNFIT:
         return None
 
 
@@ -108,7 +106,7 @@ def printed_changes(
         for step, change in known:
             try:
                 gives = change.gives(walk)
-            except REFUSED:
+            except UNFIT:
                 continue
             if gives is None or not fits(np.shape(gives), step):
                 continue

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from chainrule.errors import FormulaError, meant
+from chainrule.errors import UNFIT, FormulaError, meant
 from chainrule.nn.module import Module
 from chainrule.plot.arguments import above, number, numbers
-from chainrule.plot.functions import FAILS, LONGEST, SHORT, Function, begun, finite_part, in_pieces, range_of, shown
+from chainrule.plot.functions import LONGEST, SHORT, Function, begun, finite_part, in_pieces, range_of, shown
 from chainrule.plot.style import DASHES, headed, one_axes, several, themed
 
 POINTS = 401
@@ -174,7 +174,7 @@ def activation_of(name: Any) -> tuple[str, Function]:
     curve = Function(f, ("x",))
     try:
         curve.at(0.5)
-    except FAILS as error:
+    except UNFIT as error:
         raise FormulaError(f"{name} is no function of one number: give one such as relu, tanh or sigmoid") from error
     return name, curve
 

@@ -11,15 +11,13 @@ from chainrule.core.operation import Operation
 from chainrule.core.tensor import Tensor
 from chainrule.core.term import symbol
 from chainrule.derivation.symbolic.derivative import derivative
-from chainrule.errors import ChainruleError, FormulaError, ShapeError
+from chainrule.errors import UNFIT, FormulaError, ShapeError
 from chainrule.expression import read_assignments
 from chainrule.maths import numeral, unicode
 from chainrule.maths.of_terms import tree_of_term
 from chainrule.rewrite import simplify
 
 DIGITS = 5
-FAILS = (ChainruleError, ArithmeticError, AttributeError, TypeError, ValueError)
-"""How a function that needs numbers refuses symbols; its formula is then its name."""
 
 
 class Function:
@@ -48,17 +46,17 @@ class Function:
         return self.call(*[symbol(name) for name in self.names])
 
     def written(self) -> str:
-        """The formula as it is printed; empty for a function that needs numbers."""
+        """The formula as it is printed; empty for a function that needs numbers, and so refuses symbols."""
         try:
             return unicode(tree_of_term(self.term()))
-        except FAILS:
+        except UNFIT:
             return ""
 
     def slope_formula(self, name: str) -> str:
         """The derivative in a name as a formula, by the rules; empty where there is none."""
         try:
             return unicode(tree_of_term(simplify(derivative(self.term(), name).term)))
-        except FAILS:
+        except UNFIT:
             return ""
 
     def head(self) -> str:
@@ -94,7 +92,7 @@ class Function:
         alone = [self.at_once([np.asarray(x) for x in point])[0] for point in zip(*few, strict=True)]
         try:
             return np.allclose(self.at_once(few)[0], alone, rtol=1e-9, atol=0.0, equal_nan=True)
-        except FAILS:
+        except UNFIT:
             return False
 
     def at_once(self, arrays: Sequence[Any]) -> tuple[Any, list[Any]]:

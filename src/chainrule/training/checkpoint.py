@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.tensor import Tensor
-from chainrule.errors import ChainruleError, CheckpointError
+from chainrule.errors import UNFIT, ChainruleError, CheckpointError
 from chainrule.files import write_whole
 from chainrule.nn.module import Module
 from chainrule.optim.lr_scheduler import LRScheduler
@@ -43,8 +43,6 @@ STORED = frozenset(
 KINDS: dict[type, str] = {
     int: "a whole number from 0", float: "a number", str: "a text", list: "a list", dict: "a dict of names"
 }  # fmt: skip
-UNFIT = (ChainruleError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-"""What putting a state back raises where it is not one that was saved, or not for this object."""
 Arrays = dict[str, NDArray[Any]]
 
 

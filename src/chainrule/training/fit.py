@@ -17,6 +17,7 @@ from chainrule.core.tensor import Tensor
 from chainrule.data.loader import DataLoader, checked_batch_size
 from chainrule.data.structure import is_several, joined, leaves, lengths, mapped, shapes
 from chainrule.errors import (
+    UNFIT,
     ChainruleError,
     CheckpointError,
     DivergenceWarning,
@@ -30,7 +31,7 @@ from chainrule.optim.lr_scheduler import LRScheduler
 from chainrule.optim.optimizer import Optimizer
 from chainrule.training.batches import Batches, arrays_of, as_given, batches_of, dtype_of, output_of
 from chainrule.training.callbacks import Callback, Checkpoints, JsonLines
-from chainrule.training.checkpoint import UNFIT, load_checkpoint, refusal, states_of
+from chainrule.training.checkpoint import load_checkpoint, refusal, states_of
 from chainrule.training.cost import takes_weights
 from chainrule.training.divergence import ADVICE, in_words
 from chainrule.training.history import History

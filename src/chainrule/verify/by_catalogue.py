@@ -13,7 +13,7 @@ import numpy as np
 from chainrule.core.operation import compositions
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
-from chainrule.errors import ChainruleError
+from chainrule.errors import UNFIT
 from chainrule.verify.answers.activations import with_whole_activations
 from chainrule.verify.differing import Differing
 from chainrule.verify.grade import located
@@ -29,8 +29,6 @@ ARRIVES = "g"
 MOST_ENTRIES = 20_000
 """Of all inputs together; larger ones are named by their arrays alone."""
 
-FAILS = (ChainruleError, ValueError, TypeError, IndexError, KeyError, AttributeError, ArithmeticError)
-
 
 def by_catalogue(wrong: Wrong) -> Differing | None:
     """The mistake in a backward pass that somebody wrote; nothing where the forward pass cannot be followed."""
@@ -41,7 +39,7 @@ def by_catalogue(wrong: Wrong) -> Differing | None:
         with Quiet():
             recorded = subject.recorded()
             return None if recorded is None else named(wrong, *recorded)
-    except FAILS:
+    except UNFIT:
         return None
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from chainrule.core import Value
 from chainrule.core.tensor import Tensor
-from chainrule.errors import ChainruleError, FormulaError, GraphError
+from chainrule.errors import UNFIT, FormulaError, GraphError
 from chainrule.expression.arguments import mapping_of, names_of, values_of
 from chainrule.verify.answers.formula import ERRORS, SIZES, read_formula
 from chainrule.verify.answers.given import with_names
@@ -177,17 +177,22 @@ def grade_formula(problem: Problem, text: str, asked: Sequence[str], values: Map
             tried.append((mark, working, failure))
     mark, working, _ = tried[0]
     for known, other in with_names(problem, working, values):
-        if Fingerprint(problem, mark.walks, mark.wrt, [answer_of(other, name, walk) for walk in mark.walks]).is_right():
+        if Fingerprint(problem, mark.walks, mark.wrt, answers_of(other, name, mark.walks)[0]).is_right():
             return Grade(True, (), (), (as_given({known: float(values[known])}),))
     return first_classified(grade_of(mark, name, working, failure) for mark, working, failure in tried)
 
 
-def answer_of(working: Working, name: str, walk: Walk) -> Any:
-    """What a working gives at a probe; None where it cannot be worked out."""
-    try:
-        return working.answers(walk)[name]
-    except (ChainruleError, ValueError, TypeError):
-        return None
+def answers_of(working: Working, name: str, walks: Sequence[Walk]) -> tuple[list[Any], str]:
+    """What a working gives at some probes, None where it cannot be worked out, and what went wrong with its shapes."""
+    answers: list[Any] = []
+    failure = ""
+    for walk in walks:
+        try:
+            answers.append(working.answers(walk)[name])
+        except UNFIT as error:
+            failure = str(error)
+            answers.append(None)
+    return answers, failure
 
 
 def first_classified(grades: Iterable[Grade]) -> Grade:
@@ -204,14 +209,7 @@ def first_classified(grades: Iterable[Grade]) -> Grade:
 def formula_at(problem: Problem, text: str, name: str, walks: Sequence[Walk]) -> tuple[Fingerprint, Working, str]:
     """The fingerprint of a formula at some probes, its working, and what went wrong with its shapes."""
     working = with_sizes(problem, text, name, walks)
-    answers: list[Any] = []
-    failure = ""
-    for walk in walks:
-        try:
-            answers.append(working.answers(walk)[name])
-        except (ChainruleError, ValueError, TypeError) as error:
-            failure = str(error)
-            answers.append(None)
+    answers, failure = answers_of(working, name, walks)
 
     def again(n: int, other: int) -> Elsewhere | None:
         def answered(larger: Problem, points: Sequence[Walk]) -> list[Any]:
@@ -239,7 +237,7 @@ def elsewhere(
     try:
         points = walks_for(larger, {})[:2]
         return Elsewhere(Fingerprint(larger, points, larger.named[name], answered(larger, points)), has_number)
-    except (ChainruleError, ValueError, TypeError, IndexError, KeyError):
+    except UNFIT:
         return None
 
 
@@ -255,11 +253,7 @@ def with_sizes(problem: Problem, text: str, wrt: str, walks: Sequence[Walk]) -> 
     turned = (1.0, -1.0) if any(part.text in ERRORS and part.look_up for part in first.parts) else (1.0,)
     readings = [read_formula(problem, text, wrt, size, error) for size in sizes for error in turned]
     for working in readings if len(readings) > 1 else ():
-        try:
-            mark = Fingerprint(problem, walks, problem.named[wrt], [working.answers(walk)[wrt] for walk in walks])
-        except (ChainruleError, ValueError, TypeError):
-            continue
-        if mark.is_right():
+        if Fingerprint(problem, walks, problem.named[wrt], answers_of(working, wrt, walks)[0]).is_right():
             return working
     return readings[0]
 

@@ -24,7 +24,7 @@ from chainrule.core.operation import is_node
 from chainrule.core.state import quietly
 from chainrule.core.tensor import Tensor
 from chainrule.core.tree import flatten, matched, outline, unflatten
-from chainrule.errors import GraphError
+from chainrule.errors import UNFIT, GraphError
 from chainrule.verify.answers.activations import on_tensors
 from chainrule.verify.answers.traced import Tape, Traced
 from chainrule.verify.subject import (
@@ -53,7 +53,6 @@ IMAGINARY = 1e-30j
 
 Way = Callable[[list[Any], Any, Any], Any]
 """How backward is called, with the inputs, what was kept, and the gradient that arrives."""
-UNFIT = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 NOT_ANALYTIC = frozenset({"abs", "absolute", "fabs", "norm", "sign", "real", "imag", "conjugate", "angle"})

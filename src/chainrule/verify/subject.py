@@ -29,7 +29,7 @@ from chainrule.core.operation import is_node
 from chainrule.core.state import Quiet, Transforming, enable_grad, no_grad
 from chainrule.core.tensor import Tensor
 from chainrule.core.tree import flatten, unflatten
-from chainrule.errors import ChainruleError, DtypeError, GraphError
+from chainrule.errors import UNFIT, ChainruleError, DtypeError, GraphError
 from chainrule.nn.module import Module
 from chainrule.program.trace import paths
 from chainrule.transforms import output_node
@@ -284,7 +284,7 @@ class Recorded(Subject):
         nodes, outputs = passed
         try:
             found = graph.gradients_of(outputs, cotangents(u, outputs), nodes, record=False)
-        except (ChainruleError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        except UNFIT as error:
             raise BackwardError(f"the backward pass fails: {error}") from error
         return self.as_arrays(found)
 

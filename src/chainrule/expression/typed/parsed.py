@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chainrule.core.operation import book
-from chainrule.errors import ChainruleError, FormulaError, ShapeError, closest
+from chainrule.errors import UNFIT, FormulaError, ShapeError, closest
 from chainrule.expression.typed.caret import error_at
 
 CONSTANTS = {"pi": math.pi, "π": math.pi, "e": math.e}
@@ -88,7 +88,7 @@ class Parsed:
             if step.function is book["pow"] and inputs[0] is CONSTANTS["e"]:
                 return book["exp"](inputs[1])  # eˣ is written so, and its derivative has no logarithm of e in it
             return step.function(*inputs, **step.settings)
-        except (ChainruleError, ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError) as e:
+        except (*UNFIT, MemoryError) as e:
             said = str(e) or type(e).__name__
             known = self.shapes(step, inputs, numbers_too=isinstance(e, ShapeError))
             raise self.error(step, f"{said}; here {' and '.join(known)}" if known else said) from e

@@ -13,7 +13,8 @@ import numpy as np
 from chainrule.core.operation import book
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
-from chainrule.errors import ChainruleError
+from chainrule.core.walk import finished_first
+from chainrule.errors import UNFIT
 from chainrule.program import Kind, Program, Step
 from chainrule.verify.answers.traced import Tape
 from chainrule.verify.marking.problem import BENDS, Problem, probes_of
@@ -158,7 +159,7 @@ def exchanged(problem: Problem, found: Replaced) -> Problem:
             settings = op.complete(settings)
         new[step] = Step(step.kind, step.shape, step.dtype, op=op, inputs=inputs, settings=settings)
     out = new[problem.output]
-    needed = used_by(out)
+    needed = set(finished_first([out], lambda step: step.needs))
     kept = {old: step for old, step in new.items() if step in needed or step.kind is Kind.PARAMETER}
     other = Problem(
         Program(list(kept.values()), [out]),
@@ -168,18 +169,6 @@ def exchanged(problem: Problem, found: Replaced) -> Problem:
     )
     other.source, other.given = problem.source, problem.given
     return other
-
-
-def used_by(out: Step) -> set[Step]:
-    """A step and all that it is computed from."""
-    found = {out}
-    waiting = [out]
-    while waiting:
-        for x in waiting.pop().needs:
-            if x not in found:
-                found.add(x)
-                waiting.append(x)
-    return found
 
 
 def unshifted(tape: Tape, place: int) -> int:
@@ -214,7 +203,7 @@ def run_from(tape: Tape, start: int, place: int, x: Any) -> Any:
         inputs = [found.get(p, tape.notes[p].value) for p in note.inputs]
         try:
             found[at] = note.function(*inputs, **note.settings)
-        except (ChainruleError, ValueError, TypeError, IndexError, ArithmeticError, AttributeError):
+        except UNFIT:
             return None
     return found.get(place)
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.state import Quiet
-from chainrule.errors import GraphError
+from chainrule.errors import UNFIT, GraphError
 from chainrule.verify.answers.traced import Tape, Traced, bare, watched
 from chainrule.verify.marking.fingerprints import agrees
 from chainrule.verify.marking.problem import Problem
@@ -70,7 +70,7 @@ def run_on_tape(
     try:
         with Quiet():
             return results_by_name(watched(tape, f, args), asked)
-    except (GraphError, TypeError, ValueError, AttributeError, IndexError, KeyError):
+    except UNFIT:
         return None
 
 
@@ -95,7 +95,7 @@ def take_apart(problem: Problem, f: Callable[..., Any], walks: Sequence[Walk], a
     plain = run_plain(f, names, walks[0], asked)
     try:
         again = working.answers(walks[0])
-    except (TypeError, ValueError, IndexError):  # what was recorded cannot be run again from its parts
+    except UNFIT:  # what was recorded cannot be run again from its parts
         return None
     return working if all(np.array_equal(again[name], plain[name], equal_nan=True) for name in asked) else None
 

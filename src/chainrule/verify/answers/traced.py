@@ -19,6 +19,7 @@ import numpy as np
 
 from chainrule.core.operation import book
 from chainrule.core.tensor import Tensor
+from chainrule.core.walk import finished_first
 from chainrule.errors import GraphError
 from chainrule.verify.marking.working import Part
 
@@ -136,15 +137,7 @@ class Tape:
 
     def above(self, place: int, cut: Collection[int] = ()) -> set[int]:
         """All that something was computed from; not beyond what is cut."""
-        found: set[int] = set()
-        waiting = [place]
-        while waiting:
-            for x in self.notes[waiting.pop()].inputs:
-                if x not in found:
-                    found.add(x)
-                    if x not in cut:
-                        waiting.append(x)
-        return found
+        return set(finished_first(self.notes[place].inputs, lambda x: () if x in cut else self.notes[x].inputs))
 
     def placed(self, x: Any, places: list[int]) -> Any:
         """An argument with a hole wherever a traced thing stands."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.errors import UNFIT
 from chainrule.program import Step
 from chainrule.verify.answers.code import arguments, run_plain
 from chainrule.verify.marking.fingerprints import Fingerprint, agrees
@@ -69,7 +70,7 @@ def update_mistake(loop: Loop, name: str, used: Sequence[Any]) -> Mistake | None
             if all(agrees(u, value(walk)) for u, walk in zip(used, walks, strict=True)):
                 place = f"the update of {name} (d{name}), epoch 1"
                 return told(kind, place, says, after_update(walks[0], wrt, used[0], loop.rate))
-        except (ValueError, KeyError):
+        except UNFIT:
             continue
     return None
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.operation import book, compositions
+from chainrule.core.walk import finished_first
 from chainrule.program import Step
 from chainrule.verify.auditing.claims import Claim, claims_of, differences_of, losses_of
 from chainrule.verify.auditing.clock import Clock, Late
@@ -345,13 +346,9 @@ class Auditor:
 
     def terms(self, event: Assigned) -> set[int]:
         """The places of what is added up in a value."""
-        found, waiting = set[int](), [event.place]
-        while waiting:
-            place = waiting.pop()
-            found.add(place)
-            note = self.reader.tape.notes[place]
-            waiting += note.inputs if note.operation in ("add", "sub") else ()
-        return found
+        notes = self.reader.tape.notes
+        sums = ("add", "sub")
+        return set(finished_first([event.place], lambda x: notes[x].inputs if notes[x].operation in sums else ()))
 
 
 def unnamed(claim: Claim) -> Mistake:

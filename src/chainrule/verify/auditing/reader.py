@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.state import Quiet
-from chainrule.errors import ChainruleError
+from chainrule.errors import UNFIT
 from chainrule.verify.answers.traced import Misfit, Tape, Traced
 from chainrule.verify.auditing.clock import Clock
 from chainrule.verify.auditing.expressions import MOST_ROUNDS, Expressions
@@ -64,10 +64,7 @@ MOST_STATEMENTS = 60_000
 DEEPEST = 40
 """Calls inside calls."""
 
-ERRORS = (
-    ValueError, TypeError, IndexError, KeyError, AttributeError, ArithmeticError, ChainruleError, RecursionError,
-    MemoryError,
-)  # fmt: skip
+ERRORS = (*UNFIT, RecursionError, MemoryError)
 """What goes wrong where a statement cannot be followed."""
 
 

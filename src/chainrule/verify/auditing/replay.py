@@ -14,7 +14,8 @@ import numpy as np
 
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
-from chainrule.errors import ChainruleError, GraphError
+from chainrule.core.walk import finished_first
+from chainrule.errors import UNFIT, GraphError
 from chainrule.program import Step, run
 from chainrule.verify.answers.activations import on_tensors
 from chainrule.verify.auditing.claims import Claim
@@ -25,7 +26,7 @@ from chainrule.verify.marking.problem import Numbers, probes_of, recorded_proble
 from chainrule.verify.marking.walk import Walk
 from chainrule.verify.marking.working import Part, Working, part_at
 
-LOSES = (ValueError, TypeError, IndexError, AttributeError, NotImplementedError, ChainruleError, ArithmeticError)
+LOSES = (*UNFIT, NotImplementedError)
 """What goes wrong where an operation has no derivative here."""
 
 LEAST, AROUND = 3, 12
@@ -217,28 +218,22 @@ class Replay:
             return Part(number=value.item(), text=f"{float(value):g}", line=text, name=note.name)
         return Part(look_up=lambda walk: value, name=note.name, line=text)
 
-    def order(self, wanted: Sequence[int], replaced: Mapping[int, int] | None = None) -> list[int]:
+    def order(self, wanted: Sequence[int], replaced: Mapping[int, int]) -> list[int]:
         """The places that some others are computed from, each after what it needs; parameters are given.
 
         What replaces a place may stand after it on the tape.
         """
-        replaced = replaced or {}
-        done: dict[int, None] = {}
-        waiting = [(place, False) for place in wanted]
-        while waiting:
-            place, ready = waiting.pop()
-            if ready:
-                done[place] = None
-            elif place not in done:
-                waiting.append((place, True))
-                if place not in self.step:
-                    inputs = [replaced[place]] if place in replaced else list(self.notes[place].inputs)
-                    waiting += [(x, False) for x in inputs]
-        return list(done)
+
+        def below(place: int) -> Sequence[int]:
+            if place in self.step:
+                return ()
+            return [replaced[place]] if place in replaced else self.notes[place].inputs
+
+        return finished_first(wanted, below)
 
     def working(self, scales: Mapping[Claim, float]) -> Working:
         """The claims, each divided by its scale, as parts that run one after the other."""
-        self.places = sorted(self.order([claim.place for claim in scales]))
+        self.places = sorted(self.order([claim.place for claim in scales], {}))
         at = {place: i for i, place in enumerate(self.places)}
         parts = [self.parts[place] for place in self.places]
         parts = [replace(part, inputs=tuple([at[x] for x in part.inputs])) for part in parts]

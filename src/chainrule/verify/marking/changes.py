@@ -359,15 +359,6 @@ def stretches(problem: Problem, wrt: Step, walk: Walk) -> Iterator[Change]:
             )
 
 
-def all_passes(walk: Walk, k: int) -> dict[Step, Any]:
-    """What a wrong pass gives at a probe, run once."""
-    if k not in walk.passes:
-        from chainrule.verify.marking import orders
-
-        walk.passes[k] = orders.PASSES[k][2](walk)
-    return walk.passes[k]
-
-
 def orders_and_updates(problem: Problem, wrt: Step) -> Iterator[Change]:
     """Whole passes that go wrong where a value is used twice."""
     between = {*problem.program.between([wrt]), wrt}
@@ -380,4 +371,4 @@ def orders_and_updates(problem: Problem, wrt: Step) -> Iterator[Change]:
     where = ", ".join(problem.name(s) for s in shared)
     for k, (name, says, _) in enumerate(orders.PASSES):
         place = f"{where}, used more than once"
-        yield Change(name, place, says, lambda walk, k=k: all_passes(walk, k).get(wrt), site=("pass", k))
+        yield Change(name, place, says, lambda walk, k=k: orders.left_by(walk, k).get(wrt), site=("pass", k))

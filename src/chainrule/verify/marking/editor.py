@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.state import Quiet
-from chainrule.errors import ChainruleError
+from chainrule.errors import UNFIT
 from chainrule.verify.marking.edits import Edit, Edits, called, fit
 from chainrule.verify.marking.fingerprints import agrees
 from chainrule.verify.marking.working import Part, part_at
@@ -64,7 +64,7 @@ class Editor(Edits):
                     if i in changed and found[i] is None:
                         return None
                 self.spent += len(changed)
-        except (ChainruleError, ValueError, TypeError, AttributeError, IndexError, ZeroDivisionError):
+        except UNFIT:
             return None
         right = all(agrees(found[self.working.results[name]], walk.right[step]) for name, step in self.wrt.items())
         return found if right else None

@@ -16,7 +16,7 @@ import numpy as np
 
 from chainrule.core.operation import Pointwise, book, compositions
 from chainrule.core.state import Quiet
-from chainrule.errors import ChainruleError
+from chainrule.errors import UNFIT
 from chainrule.program import Step
 from chainrule.verify.answers.traced import entered
 from chainrule.verify.marking.fingerprints import agrees, ratio_everywhere
@@ -116,7 +116,7 @@ class Edits:
             for part in self.working.parts:
                 try:
                     found.append(part_at(part, found, walk))
-                except (ChainruleError, ValueError, TypeError, AttributeError, IndexError):
+                except UNFIT:
                     found.append(None)
         return found
 

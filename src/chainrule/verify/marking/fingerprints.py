@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.core.state import Quiet
-from chainrule.errors import ChainruleError
+from chainrule.errors import UNFIT
 from chainrule.program import Step
 from chainrule.verify.marking.changes import Change, changes, repeated
 from chainrule.verify.marking.problem import Problem
@@ -288,7 +288,7 @@ def given_by_both(both: Mapping[tuple[Step, int], Any], walk: Walk, wrt: Step) -
     """What two changed edges give at a probe; None where their shapes do not fit."""
     try:
         return walk.with_changes(both, wrt)
-    except (ValueError, IndexError):
+    except UNFIT:
         return None
 
 
@@ -297,7 +297,7 @@ def given(change: Change, walk: Walk) -> Any:
     try:
         with Quiet():
             return change.gives(walk)
-    except (ChainruleError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+    except UNFIT:
         return None
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.walk import inputs_of
+from chainrule.derivation.wrong import mistakes
 from chainrule.program import Step
 from chainrule.verify.marking.walk import Walk
 
@@ -20,20 +21,12 @@ MOST_STEPS = 2_000
 Gradients = dict[Step, Any]
 
 
-def shown_too() -> Any:
-    """The wrong passes that `what_if` shows, which load when one is tried."""
-    from chainrule.derivation.wrong import mistakes
-
-    return mistakes
-
-
-def naive(walk: Walk, reverse: bool = False) -> Gradients:
-    """Every share that arrives makes a node hand on all it has: what came earlier is counted again."""
-    attempt = shown_too().naive_recursion(walk, reverse, MOST_STEPS)
+def naive(walk: Walk, reverse: bool) -> Gradients:
+    attempt = mistakes.naive_recursion(walk, reverse, MOST_STEPS)
     return attempt.gradients if attempt.finished else {}
 
 
-def by_consumer(walk: Walk, reverse: bool = False) -> Gradients:
+def by_consumer(walk: Walk, reverse: bool) -> Gradients:
     """A node gives all its inputs their shares and then runs each of them: a shared one runs once for each consumer."""
     gradients: Gradients = {walk.problem.output: np.ones(walk.problem.output.shape)[()]}
     stack = [walk.problem.output]
@@ -50,7 +43,7 @@ def by_consumer(walk: Walk, reverse: bool = False) -> Gradients:
     return gradients
 
 
-def per_arrival(walk: Walk, reverse: bool = False) -> Gradients:
+def per_arrival(walk: Walk, reverse: bool) -> Gradients:
     """A node stands in the order once for each use, and hands on all that it has collected each time."""
     order: list[Step] = []
     stack = [walk.problem.output]
@@ -61,7 +54,7 @@ def per_arrival(walk: Walk, reverse: bool = False) -> Gradients:
     return walk.backward(order)
 
 
-def breadth_first(walk: Walk, reverse: bool = False) -> Gradients:
+def breadth_first(walk: Walk, reverse: bool) -> Gradients:
     """Level by level from the result: a node that is also used further down hands on too early."""
     order: dict[Step, None] = {walk.problem.output: None}
     level = [walk.problem.output]
@@ -71,20 +64,17 @@ def breadth_first(walk: Walk, reverse: bool = False) -> Gradients:
     return walk.backward(list(order))
 
 
-def depth_first(walk: Walk, reverse: bool = False) -> Gradients:
-    """Every node hands on when it is first met, with what has arrived until then."""
-    return shown_too().depth_first(walk, reverse).gradients
+def depth_first(walk: Walk, reverse: bool) -> Gradients:
+    return mistakes.depth_first(walk, reverse).gradients
 
 
-def overwriting(walk: Walk, reverse: bool = False) -> Gradients:
-    """``=`` in place of ``+=`` everywhere, in either of two right orders."""
-    attempts = shown_too().overwriting(walk)
-    return attempts[-1 if reverse else 0].gradients
+def overwriting(walk: Walk, reverse: bool) -> Gradients:
+    return mistakes.overwriting(walk)[-1 if reverse else 0].gradients
 
 
-def kept(walk: Walk, reverse: bool = False) -> Gradients:
+def kept(walk: Walk) -> Gradients:
     """A second pass on what the first one left in every node."""
-    return shown_too().not_zeroed(walk)[-1].gradients
+    return mistakes.not_zeroed(walk)[-1].gradients
 
 
 def both(
@@ -104,3 +94,10 @@ PASSES: list[tuple[str, str, Callable[[Walk], Gradients]]] = [
     ("not-zeroed", "a second pass started on the gradients of the first, in every node", kept),
 ]
 """By name: what is said, and the pass."""
+
+
+def left_by(walk: Walk, k: int) -> Gradients:
+    """What one of these passes leaves at a probe; it is run once."""
+    if k not in walk.passes:
+        walk.passes[k] = PASSES[k][2](walk)
+    return walk.passes[k]
