@@ -38,26 +38,19 @@ def place(key: Any) -> Looks:
     return Looks("fence", found.parts, "[") if found.kind == "fence" else found
 
 
-def joined(tree: Applied, *inputs: Tree) -> Looks:
-    """Vectors and matrices end to end are blocks of one; where there are more axes, the one is named."""
-    axis = tree.given["axis"] % tree.ndim
-    if tree.ndim > 2:
-        return call(tree.name, *[x.looks for x in inputs], below=settings_below(tree.given))
-    return blocks(axis, *[x.looks for x in inputs])
-
-
 def blocks(axis: int, *parts: Looks) -> Looks:
     """A matrix of what stands below each other along the first axis, or side by side."""
     rows = [(part,) for part in parts] if axis == 0 else [parts]
     return Looks("matrix", tuple([Looks("row", row) for row in rows]))
 
 
-def stacked(tree: Applied, *inputs: Tree) -> Looks:
-    """Vectors along a new axis are the rows or columns of a matrix, and numbers the entries of a vector."""
-    axis = tree.given["axis"] % tree.ndim
+def joined(tree: Applied, *inputs: Tree) -> Looks:
+    """Arrays end to end are blocks of one, and along a new axis its rows or columns; of more axes one is named."""
     if tree.ndim > 2:
         return call(tree.name, *[x.looks for x in inputs], below=settings_below(tree.given))
-    return blocks(axis, *[x.looks if tree.ndim == 1 or axis == 1 else as_row(x) for x in inputs])
+    axis = tree.given["axis"] % tree.ndim
+    are_rows = tree.name == "stack" and tree.ndim == 2 and axis == 0
+    return blocks(axis, *[as_row(x) if are_rows else x.looks for x in inputs])
 
 
 def padded(tree: Applied, x: Tree) -> Looks | None:

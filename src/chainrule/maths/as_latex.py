@@ -110,9 +110,6 @@ class Latex(LineWriter):
         above, below = self.parts(x)
         return rf"\frac{{{above}}}{{{below}}}"
 
-    def ratio_(self, x: Looks) -> str:
-        return self.frac_(x)
-
     def d_(self, x: Looks) -> str:
         sign, order = self.sign_and_order(x)
         power = f"^{{{order}}}" if order else ""
@@ -120,9 +117,6 @@ class Latex(LineWriter):
 
     def delta_(self, x: Looks) -> str:
         return rf"\Delta {self.base(x.parts[0])}"
-
-    def applied_(self, x: Looks) -> str:
-        return self.write(x.parts[0]) + self.between("(", ", ".join(map(self.write, x.parts[1:])), ")")
 
     def pow_(self, x: Looks) -> str:
         base, exponent = self.parts(x)

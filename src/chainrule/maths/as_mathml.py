@@ -198,9 +198,6 @@ class MathML(Writer[Markup]):
     def frac_(self, x: Looks) -> Markup:
         return element("mfrac", *self.parts(x))
 
-    def ratio_(self, x: Looks) -> Markup:
-        return self.frac_(x)
-
     def d_(self, x: Looks) -> Markup:
         sign, order = self.sign_and_order(x)
         letter = element("mi", sign, mathvariant="normal") if sign == "d" else element("mi", sign)

@@ -108,18 +108,12 @@ class Unicode(LineWriter):
         above, below = self.parts(x)
         return f"{above}/{below}"
 
-    def ratio_(self, x: Looks) -> str:
-        return self.frac_(x)
-
     def d_(self, x: Looks) -> str:
         sign, order = self.sign_and_order(x)
         return f"{sign}{small(order, RAISED, '^') if order else ''}{self.base(x.parts[0])}"
 
     def delta_(self, x: Looks) -> str:
         return f"Δ{self.base(x.parts[0])}"
-
-    def applied_(self, x: Looks) -> str:
-        return f"{self.write(x.parts[0])}({', '.join(map(self.write, x.parts[1:]))})"
 
     def pow_(self, x: Looks) -> str:
         base, exponent = self.parts(x)

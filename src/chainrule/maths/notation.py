@@ -17,7 +17,7 @@ from typing import Any
 from chainrule.core.operation import Operation, book
 from chainrule.errors import ChainruleError
 from chainrule.maths import looks
-from chainrule.maths.arranged import entry, joined, padded, scattered, stacked
+from chainrule.maths.arranged import entry, joined, padded, scattered
 from chainrule.maths.indexed import product_where, summed_products, whole_product
 from chainrule.maths.looks import (
     IDENTITY,
@@ -572,7 +572,7 @@ BY_SHAPE: dict[str, Callable[..., Looks | None]] = {
     "sqrt": root,
     "square": entrywise("2"),
     "squeeze": reshaped,
-    "stack": stacked,
+    "stack": joined,
     "sub": sum_with(-1),
     "sum": total,
     "swap": transpose,

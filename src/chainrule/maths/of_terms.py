@@ -12,7 +12,7 @@ from chainrule.core.term import Term, symbols_in
 from chainrule.errors import GraphError
 from chainrule.maths.calls import Call, call_of, is_identity
 from chainrule.maths.names import symbols_for
-from chainrule.maths.tree import Matrix, Tree, applied, is_cast, named, tree_of
+from chainrule.maths.tree import Matrix, Tree, applied, is_cast, named, times, tree_of
 
 LONGEST = 4_000
 """Formulas of more parts are refused: a shared part is written out wherever it is used."""
@@ -115,10 +115,13 @@ def constant(number: Any) -> Tree:
     """A number or an array; multiples of the identity are written with its name, and what differs in equal entries."""
     array = np.asarray(number)
     if array.ndim == 2 and min(array.shape) > 1 and array[0, 0] and is_identity(array / array[0, 0]):
-        identity = applied("eye", n=len(array))
-        return identity if array[0, 0] == 1 else applied("mul", float(array[0, 0]), identity)
+        return multiple(float(array[0, 0]), applied("eye", n=len(array)))
     beside = beside_identity(array)
     return tree_of(array if array.ndim else array.item()) if beside is None else beside
+
+
+def multiple(number: float, x: Tree) -> Tree:
+    return x if number == 1 else applied("mul", number, x)
 
 
 def beside_identity(array: Any) -> Tree | None:
@@ -131,12 +134,8 @@ def beside_identity(array: Any) -> Tree | None:
     share = Fraction(rest).limit_denominator(MOST_BELOW)
     if not scale or not np.allclose(array, float(scale) * np.eye(count) + float(share), rtol=1e-15, atol=0.0):
         return None
-    identity = applied("eye", n=count) if scale == 1 else applied("mul", float(scale), applied("eye", n=count))
-    whole = applied("outer", ones, ones)
-    above, below = abs(share.numerator), share.denominator
-    part = whole if above == 1 else applied("mul", above, whole)
-    part = part if below == 1 else applied("div", part, below)
-    return applied("sub" if share < 0 else "add", identity, part)
+    identity = multiple(float(scale), applied("eye", n=count))
+    return applied("sub" if share < 0 else "add", identity, times(abs(share), applied("outer", ones, ones)))
 
 
 LEAST = 3

@@ -336,10 +336,7 @@ def constant(x: float) -> Tree:
         return times(found[0], applied("exp", Number(str(found[1]))))
     if (found := numerals.in_log(x)) is not None:
         factor, of, power = found
-        logarithm = applied("log", Number(str(of)))
-        if power < 0:
-            return applied("div", Number(str(factor.numerator)), times(Fraction(factor.denominator), logarithm))
-        return times(factor, logarithm)
+        return (over if power < 0 else times)(factor, applied("log", Number(str(of))))
     return exact(x)
 
 
@@ -351,6 +348,11 @@ def times(factor: Fraction, x: Tree) -> Tree:
     return above if factor.denominator == 1 else applied("div", above, Number(str(factor.denominator)))
 
 
+def over(factor: Fraction, x: Tree) -> Tree:
+    """A number over something, with what divides it below."""
+    return applied("div", Number(str(factor.numerator)), times(Fraction(factor.denominator), x))
+
+
 def times_pi(factor: Fraction, power: float) -> Tree:
     """A multiple of a power of π, or the root of one."""
     if factor < 0:
@@ -360,15 +362,9 @@ def times_pi(factor: Fraction, power: float) -> Tree:
         is_square = Fraction(*root) ** 2 == factor
         outside, inside = (Fraction(*root), Fraction(1)) if is_square else (Fraction(1), factor)
         of_pi = applied("sqrt", times_pi(inside, 1))
-        if power > 0:
-            return times(outside, of_pi)
-        above = Number(str(outside.denominator))
-        return applied("div", above, times(Fraction(outside.numerator), of_pi))
+        return times(outside, of_pi) if power > 0 else over(1 / outside, of_pi)
     pi: Tree = applied("square", Number(PI)) if power == 2 else Number(PI)
-    if power < 0:
-        above = Number(str(factor.numerator))
-        return applied("div", above, times(Fraction(factor.denominator), pi))
-    return times(factor, pi)
+    return (over if power < 0 else times)(factor, pi)
 
 
 def matrix(array: Any, written: Any) -> Matrix:

@@ -66,6 +66,10 @@ class Writer(Generic[Ink]):
         found: Any = getattr(self, f"{x.kind}_")(x)
         return found
 
+    def ratio_(self, x: Looks) -> Ink:
+        """A derivative, which looks like a fraction and holds together more tightly."""
+        return self.ink(Looks("frac", x.parts))
+
     def part(self, x: Looks, i: int) -> Ink:
         """A part of a form, in parentheses where it holds together too loosely."""
         inner: Looks = x.parts[i]
@@ -119,6 +123,9 @@ class LineWriter(Writer[str]):
 
     def neg_(self, x: Looks) -> str:
         return f"{self.minus}{self.part(x, 0)}"
+
+    def applied_(self, x: Looks) -> str:
+        return self.write(x.parts[0]) + self.between("(", ", ".join(map(self.write, x.parts[1:])), ")")
 
     def entry_(self, x: Looks) -> str:
         return f"{self.base(x.parts[0])}[{', '.join(map(self.write, x.parts[1:]))}]"
