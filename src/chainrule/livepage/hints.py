@@ -38,19 +38,14 @@ Hint = tuple[int, str, str, str]
 class Traced(Walk):
     """A walk over stand-ins: every share is a step of what will be printed."""
 
-    def share(self, step: Step, slot: int, g: Any) -> Any:
+    def raw(self, step: Step, slot: int, g: Any) -> Any:
         assert step.op is not None
         return step.op.pull(slot, g, self.numbers[step], self.inputs(step), step.settings)
 
-    def raw(self, step: Step, slot: int, g: Any) -> Any:
-        return self.share(step, slot, g)
-
-    def slope(self, step: Step, slot: int, out: Any = None, **other: Any) -> Any:
-        inputs = self.inputs(step)
-        for key, number in other.items():
-            inputs[int(key[1:])] = number
+    def slope(self, step: Step, slot: int, out: Any = None, inputs: Sequence[Any] | None = None) -> Any:
         assert isinstance(step.op, Pointwise)
-        return step.op.partial(slot, self.numbers[step] if out is None else out, inputs, step.settings)
+        out = self.numbers[step] if out is None else out
+        return step.op.partial(slot, out, self.inputs(step) if inputs is None else inputs, step.settings)
 
     def fitted(self, share: Any, x: Step) -> Any:
         return share

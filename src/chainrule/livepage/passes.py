@@ -99,8 +99,7 @@ class Recorded:
 
     def probabilities(self, step: Step) -> Any:
         """The softmax inside a cross-entropy that has one; None of any other step."""
-        fused = step.op is not None and step.op.name == "cross_entropy"
-        return softmax(self.number(step.inputs[0]), axis=-1) if fused else None
+        return softmax(self.number(step.inputs[0]), axis=-1) if step.operation == "cross_entropy" else None
 
     def rows(self, step: Step, slot: int) -> Any:
         """The Jacobian of an edge that has one of its own; None of any other."""

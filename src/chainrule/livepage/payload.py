@@ -174,7 +174,7 @@ def described(subject: Subject, step: Step) -> dict[str, Any]:
         "name": subject.names[step],
         "shown": unicode(live.whole_symbols[live.letters[step]]),
         "formula": formula,
-        "op": step.op.name if step.op is not None else "",
+        "op": step.operation,
         "shape": list(step.shape),
         "moves": step.requires_grad,
     }
@@ -197,9 +197,9 @@ def layers_of(subject: Subject) -> list[dict[str, Any]]:
         return [{"name": listed(subject, rows[n]), "steps": rows[n]} for n in sorted(rows, reverse=True)]
     found: list[dict[str, Any]] = []
     for step in subject.program.steps:
-        if step.op is not None and step.op.name in ("affine", "matmul", "conv2d", "conv2d_plus") and step.requires_grad:
+        if step.operation in ("affine", "matmul", "conv2d", "conv2d_plus") and step.requires_grad:
             after = [user for user, _ in subject.program.consumers[step.place]]
-            relu = [user.place for user in after if user.op is not None and user.op.name == "relu"]
+            relu = [user.place for user in after if user.operation == "relu"]
             found.append({"name": f"layer {len(found) + 1}", "steps": [step.place], "relu": relu})
     return found
 

@@ -150,9 +150,7 @@ def degenerate(
     read = read_problem(problem, shapes, values)
     walk = walk_at(read, values)
     names = names_of("wrt", wrt or None) or list(read.leaves)
-    for name in names:
-        if name not in read.named:
-            raise GraphError(f"the problem has no {name}: its names are {', '.join(read.named)}")
+    read.refuse_others(names)
     probes = [Walk(read, numbers) for numbers in probes_of(read, {}, 3)]
     catalogues = {name: Catalogue(read, read.named[name], probes) for name in names if read.named[name] in walk.right}
     hidden = [one for name, catalogue in catalogues.items() for one in hidden_by(read, name, catalogue, walk)]

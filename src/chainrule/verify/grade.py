@@ -77,9 +77,7 @@ def grade(
         values = values_of(values)
     read = read_problem(problem, shapes, values)
     asked = names_asked(read, wrt)
-    for name in asked:
-        if name not in read.named:
-            raise GraphError(f"the problem has no {name}: its names are {', '.join(read.named)}")
+    read.refuse_others(asked)
 
     def graded(one: Problem) -> Grade:
         return grade_on(one, answer, asked, values or {}, steps, rate)
@@ -412,8 +410,6 @@ def function_at(
 def grade_several(marks: Mapping[str, Fingerprint], take: Callable[[], Working | None]) -> Grade:
     """Grade several gradients together: one mistake often makes several of them wrong."""
     wrong = {name: mark for name, mark in marks.items() if not mark.is_right()}
-    if not wrong:
-        return right(marks.values())
     found = {name: located(mark, name) for name, mark in wrong.items()}
     working = take()
     common = in_common(found)

@@ -461,8 +461,7 @@ class Letters:
         found = [
             step
             for step in self.problem.program.steps
-            if step.op is not None
-            and step.op.name == "sub"
+            if step.operation == "sub"
             and any(isinstance(x, Step) and x.op is None for x in step.inputs)
             and any(isinstance(x, Step) and x.op is not None for x in step.inputs)
         ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -63,24 +63,25 @@ class Printed:
         self.value = np.asarray(value, np.float64)
         self.decimals = min(decimals, MOST_DECIMALS)
 
+        self.size = float(np.max(np.abs(self.value), initial=0.0, where=np.isfinite(self.value)))
+        """That of its largest entry."""
+
     @property
     def half(self) -> float:
         """Half a unit of the last digit, and what a double rounds."""
-        size = float(np.max(np.abs(self.value), initial=0.0, where=np.isfinite(self.value)))
         # A whole number below 10 is meant as it stands: it has too few digits to be a rounded one.
-        unit = 10.0**-self.decimals if self.decimals or size >= 10 else 0.0
-        return 0.5 * unit * (1 + 1e-9) + 1e-9 * size + 1e-12
+        unit = 10.0**-self.decimals if self.decimals or self.size >= 10 else 0.0
+        return 0.5 * unit * (1 + 1e-9) + 1e-9 * self.size + 1e-12
 
     @property
     def is_coarse(self) -> bool:
         """Whether it was rounded to so few digits that one mistake in a hundred would give it by chance."""
-        size = float(np.max(np.abs(self.value), initial=0.0, where=np.isfinite(self.value)))
-        return self.decimals > 0 and self.value.size == 1 and size * 10.0**self.decimals < COARSE
+        return self.decimals > 0 and self.value.size == 1 and self.size * 10.0**self.decimals < COARSE
 
     @property
     def is_fine(self) -> bool:
         """Whether it has so many digits that two mistakes at once may be told by them."""
-        return self.decimals > 0 and self.half <= FINE * float(np.max(np.abs(self.value), initial=0.0))
+        return self.decimals > 0 and self.half <= FINE * self.size
 
     def is_(self, x: Any) -> bool:
         """Whether it is a number to the digits that were written."""
@@ -219,8 +220,7 @@ def of_number(
 def mistakes_that_give(walk: Walk, wrt: Step, printed: Printed) -> Iterator[tuple[str, str, str]]:
     """The mistakes that give a number: single ones and constants, or else one beside a constant, if digits tell."""
     problem, right = walk.problem, walk.right[wrt]
-    name = problem.name(wrt)
-    where = f"the gradient of {name} (d{name})"
+    where = f"the gradient of {problem.name(wrt)} (d{problem.name(wrt)})"
     with Quiet():
         given = [(change, numbers[0]) for change, numbers in what_mistakes_give(problem, wrt, [walk])]
         single = [c for c, g in given if printed.is_(g) and not (printed.is_coarse and c.name in RARE)]
@@ -240,25 +240,18 @@ def mistakes_that_give(walk: Walk, wrt: Step, printed: Printed) -> Iterator[tupl
 
 def rounded_on_the_way(walk: Walk, wrt: Step, printed: Printed) -> int:
     """The decimals to which every step was rounded, if that gives the number; 0 if none does."""
-    for digits in range(MOST_DIGITS, 0, -1):
-        if digits > printed.decimals + 1 or printed.decimals == 0:
-            continue
-        _, numbers = forward(walk.problem.program, walk.numbers, rounded_to(digits))
+    for digits in range(min(MOST_DIGITS, printed.decimals + 1), 0, -1) if printed.decimals else ():
+
+        def rounded(step: Step, x: Any, digits: int = digits) -> Any:
+            return x if step.op is None else np.round(np.asarray(x, np.float64), digits)
+
+        _, numbers = forward(walk.problem.program, walk.numbers, rounded)
         with Quiet():
             rough = Walk(walk.problem, numbers)
             for gradient in (rough.right[wrt], rounded_gradient(rough, wrt, digits)):
                 if gradient is not None and printed.is_(gradient):
                     return digits
     return 0
-
-
-def rounded_to(digits: int) -> Callable[[Step, Any], Any]:
-    """What is used of a computed number that is rounded."""
-
-    def used(step: Step, x: Any) -> Any:
-        return x if step.op is None else np.round(np.asarray(x, np.float64), digits)
-
-    return used
 
 
 def rounded_gradient(walk: Walk, wrt: Step, digits: int) -> Any:
@@ -271,7 +264,7 @@ def rounded_gradient(walk: Walk, wrt: Step, digits: int) -> Any:
 def rate_of_update(walk: Walk, wrt: Step, printed: Printed, rate: float | None) -> float:
     """The rate with which a number is the parameter after its update; 0 if it is none, or the update is too small."""
     before, g = np.asarray(walk.numbers[wrt]), np.asarray(walk.right[wrt])
-    if printed.value.size == 1 and abs(float(printed.value.ravel()[0])) < COARSE * 10.0**-printed.decimals:
+    if printed.value.size == 1 and printed.size < COARSE * 10.0**-printed.decimals:
         return 0.0
     for used in RATES if rate is None else (rate,):
         if printed.is_(before - used * g) and printed.tells_apart(before - used * g, before):

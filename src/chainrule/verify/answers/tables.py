@@ -274,6 +274,5 @@ def of_row(problem: Problem, walk: Walk, row: Row, asked: Sequence[str], rate: f
         if any(map(row.printed.is_, comes_to)):
             return wrong("sign" if c < 0 else "factor", f"this is {c:g} times what it comes to")
     near = slips_of_the_pen(row.printed, row.from_printed) or slips_of_the_pen(row.printed, row.exact)
-    return wrong(
-        "arithmetic" if near else "unclassified", near or "neither the printed numbers nor full precision give it"
-    )
+    kind = "arithmetic" if near else "unclassified"
+    return wrong(kind, near or "neither the printed numbers nor full precision give it")

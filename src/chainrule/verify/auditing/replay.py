@@ -16,7 +16,7 @@ from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
 from chainrule.core.walk import finished_first
 from chainrule.errors import UNFIT, GraphError
-from chainrule.program import Step, run
+from chainrule.program import Step
 from chainrule.verify.answers.activations import on_tensors
 from chainrule.verify.auditing.claims import Claim
 from chainrule.verify.auditing.clock import Clock, Watched
@@ -86,7 +86,7 @@ class Replay:
                 x = np.asarray(self.problem.recorded[step], float)
                 moves = step in self.step.values() and step not in labels
                 leaves[step] = x * random.uniform(0.8, 1.2, x.shape) + random.normal(0, 0.02, x.shape) if moves else x
-            numbers = dict(zip(self.problem.program.steps, run(self.problem.program, leaves), strict=True))
+            numbers = self.problem.at(leaves)
             if all(np.all(np.isfinite(x)) for x in numbers.values()):
                 yield numbers
 
@@ -121,9 +121,9 @@ class Replay:
         after = {self.step[place] for place in parameters}
         found: set[str] = set()
         for step in self.problem.program.steps:
-            if step.op is not None and not after.isdisjoint([x for x in step.inputs if isinstance(x, Step)]):
+            if not after.isdisjoint(step.needs):
                 after.add(step)
-                found.add(step.op.name)
+                found.add(step.operation)
         return found
 
     def check(self, place: int, step: Step) -> None:

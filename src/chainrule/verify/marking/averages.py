@@ -45,12 +45,12 @@ def inner_link(mark: Fingerprint, c: float) -> str:
 def multiple_of(step: Step) -> float:
     """The number by which a step multiplies its other input; 0 where it does something else, as 2/x does."""
     beside = [(slot, float(x)) for slot, x in enumerate(step.inputs) if isinstance(x, int | float)]
-    if step.op is None or len(beside) != 1:
+    if len(beside) != 1:
         return 0.0
     slot, number_beside = beside[0]
-    if step.op.name == "mul":
+    if step.operation == "mul":
         return number_beside
-    return 1 / number_beside if step.op.name == "div" and slot == 1 and number_beside else 0.0
+    return 1 / number_beside if step.operation == "div" and slot == 1 and number_beside else 0.0
 
 
 def constants_on_the_way(mark: Fingerprint) -> set[float]:
@@ -154,4 +154,4 @@ def factor_place(problem: Problem, wrt: Step, name: str, kind: str) -> str:
 
 def is_square(step: Step) -> bool:
     """Whether a step brings a 2 down."""
-    return step.op is not None and (step.op.name == "square" or (step.op.name == "pow" and step.inputs[1] == 2))
+    return step.operation == "square" or (step.operation == "pow" and step.inputs[1] == 2)

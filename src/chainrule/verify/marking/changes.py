@@ -108,7 +108,6 @@ def edge_change(problem: Problem, wrt: Step, step: Step, slot: int, told: Slip) 
 
 def shares_of(problem: Problem, walks: Sequence[Walk], step: Step, slot: int, x: Step) -> Iterator[Slip]:
     """What may wrongly pass an edge: by the kind of its operation."""
-    assert step.op is not None
     slots = [other for other, y in step.edges if y is x]
     if slot == slots[0]:
         # Both operands of w·w are one link: with a sign for each, half of it would cancel the other half.
@@ -121,12 +120,12 @@ def shares_of(problem: Problem, walks: Sequence[Walk], step: Step, slot: int, x:
             yield Slip("missing-path", f"the way {by} {{own}} is left out", times(0.0, slots))
     if isinstance(step.op, Pointwise):
         yield from pointwise_shares(problem, walks, step, slot, x)
-    elif step.op.name in ("sum", "mean"):
+    elif step.operation in ("sum", "mean"):
         n = float(x.size // max(step.size, 1))
         if n > 1:
             yield Slip("wrong-average", f"divided by {n:g} once too often", lambda w, s, i, g: w.share(s, i, g) / n)
             yield Slip("wrong-average", f"not divided by {n:g}", lambda w, s, i, g: w.share(s, i, g) * n)
-    elif step.op.name in ("softmax", "log_softmax"):
+    elif step.operation in ("softmax", "log_softmax"):
         yield from softmax_shares(step)
     else:
         from chainrule.verify.marking.matrix_changes import matrix_shares
@@ -158,12 +157,11 @@ def repeated(problem: Problem, wrt: Step, walks: Sequence[Walk]) -> Iterator[Cha
     layers = [s for s in problem.program.steps if s.operation in ACTIVATIONS and s in walks[0].right]
     others = [(s, 0, x) for s in layers if isinstance(x := s.inputs[0], Step)]
     for step, slot, x in dict.fromkeys([*edges_of(problem, wrt), *others]):
-        assert step.op is not None
         used = [y.place for y in step.inputs if isinstance(y, Step) and y.op is None and len(problem.consumers(y)) > 1]
-        kinds: list[Any] = [(step.op.name, slot, step.shape, *used)]
+        kinds: list[Any] = [(step.operation, slot, step.shape, *used)]
         for told in shares_of(problem, walks, step, slot, x):
             of_function = told.name.startswith("activation-") or told.name in ("relu-mask-wrong", WRONG)
-            every = ["every"] if step.op.name in ACTIVATIONS and of_function else []
+            every = ["every"] if step.operation in ACTIVATIONS and of_function else []
             at = None if told.value is None else told.value.place - step.place
             for kind in (*every, *kinds):
                 made.setdefault((kind, told.name, told.says, told.kin, at), {}).setdefault((step, slot), told)
@@ -346,8 +344,7 @@ def stretches(problem: Problem, wrt: Step, walk: Walk) -> Iterator[Change]:
                 continue
             if any(x is low for _, x in high.edges) or not broadcasts(high.shape, low.shape):
                 continue
-            links = [s for s in walk.below(high, low) if s.op is not None]
-            kinds = {s.op.name for s in links if s.op is not None}
+            kinds = {s.operation for s in walk.below(high, low) if s.op is not None}
             only = kinds & set(ACTIVATIONS) and kinds <= {*ACTIVATIONS, "add", "sub", "reshape"}
             link = derivative(problem, high, low)
             name = "factor" if problem.is_a_number(high, low) else "missing-factor"

@@ -238,11 +238,10 @@ class LinksInWords:
 
 def read_by(step: Step, path: Collection[Step]) -> list[Step]:
     """The inputs that a step's slope along a path is made of; where it is linear there, the path's own is none."""
-    assert step.op is not None
     steps = [x for x in step.inputs if isinstance(x, Step)]
-    if step.op.name not in LINEAR or (step.op.name == "div" and step.inputs[1] in path):
+    if step.operation not in LINEAR or (step.operation == "div" and step.inputs[1] in path):
         return steps
-    if step.op.name in ADDS:
+    if step.operation in ADDS:
         return []
     on_path = [x for x in steps if x in path]
     return [x for x in steps if x not in path or len(on_path) > 1]
@@ -250,6 +249,5 @@ def read_by(step: Step, path: Collection[Step]) -> list[Step]:
 
 def tells(step: Step) -> bool:
     """Whether there is something to say of a step's slope: it neither passes on nor multiplies by a number."""
-    assert step.op is not None
-    is_product = step.op.name not in ADDS and all(isinstance(x, Step) for x in step.inputs)
-    return is_product or step.op.name not in LINEAR
+    is_product = step.operation not in ADDS and all(isinstance(x, Step) for x in step.inputs)
+    return is_product or step.operation not in LINEAR

@@ -89,7 +89,7 @@ def pointwise_shares(problem: Problem, walks: Sequence[Walk], step: Step, slot: 
         yield from product_shares(problem, step, slot, x)
     for name, says, wrong in WRONG_SLOPES.get(op.name if len(step.inputs) == 1 else f"{op.name} {slot}", ()):
         yield slope(name, says, lambda w, s, i, wrong=wrong: wrong(w.numbers[s], *w.inputs(s)))
-    if isinstance(x.op, Pointwise) and x.op.name == "sub":
+    if x.operation == "sub":
         for k, who in enumerate(x.inputs):
             of_one = lambda w, s, i, k=k: slope_elsewhere(w, s, i, w.inputs(s.inputs[i])[k])  # noqa: E731
             yield slope("prediction-for-error", f"{braced(spelled(problem, who))} stands for {{own}}", of_one)
@@ -149,12 +149,7 @@ def is_average(problem: Problem, step: Step, slot: int) -> bool:
     other = step.inputs[1 - slot]
     if step.operation == "div":
         return slot == 0 and other in problem.counts
-    return (
-        isinstance(other, Step)
-        and other.op is not None
-        and other.op.name == "div"
-        and other.inputs[1] in problem.counts
-    )
+    return isinstance(other, Step) and other.operation == "div" and other.inputs[1] in problem.counts
 
 
 def slope_elsewhere(walk: Walk, step: Step, slot: int, x: Any) -> Any:
@@ -162,7 +157,7 @@ def slope_elsewhere(walk: Walk, step: Step, slot: int, x: Any) -> Any:
     inputs = walk.inputs(step)
     inputs[slot] = x
     assert step.op is not None
-    return walk.slope(step, slot, step.op.function(*inputs, **step.settings), **{f"x{slot}": x})
+    return walk.slope(step, slot, step.op.function(*inputs, **step.settings), inputs)
 
 
 def slope_of(rule: Any, out: Any, x: Any) -> Any:
@@ -197,7 +192,7 @@ def activation_shares(problem: Problem, step: Step) -> Iterator[Slip]:
         if layer is not step and isinstance(layer.op, Pointwise) and layer.op.name in ACTIVATIONS:
             says = "the slope at {value} is used"
             yield slope(another, says, lambda w, s, i, e=layer: w.slope(e, 0), layer)
-            own = lambda w, s, i, e=layer: w.slope(s, i, w.numbers[e], x0=w.inputs(e)[0])  # noqa: E731
+            own = lambda w, s, i, e=layer: w.slope(s, i, w.numbers[e], w.inputs(e))  # noqa: E731
             yield slope(another, f"{says}, by this one's function", own, layer)
     if op.name in SWITCHES:
         turned = lambda w, s, i: np.where(np.less(w.inputs(s)[0], 0), 1.0, s.settings.get("slope", 0.0))  # noqa: E731

@@ -65,16 +65,15 @@ def tried(make: Callable[[Any, Any, Any], Any], shape: tuple[int, ...]) -> Share
 
 def matrix_shares(problem: Problem, step: Step, slot: int) -> Iterator[Slip]:
     """What may wrongly reach one factor of a matrix product."""
-    assert step.op is not None
     x = step.inputs[slot]
     yield from left_out(step, slot)
-    if step.op.name not in ("matmul", "dot", "outer", "inner") or len(step.inputs) != 2:
+    if step.operation not in ("matmul", "dot", "outer", "inner") or len(step.inputs) != 2:
         yield Slip("missing-factor", "nothing is multiplied", lambda w, s, i, g: g if np.shape(g) == x.shape else None)
-        if step.op.name.startswith("conv"):
+        if step.operation.startswith("conv"):
             yield from convolution_shares(step)
         return
     other = step.inputs[1 - slot]
-    if not isinstance(other, Step) or len(x.shape) > 2 or len(other.shape) > 2 or step.op.name != "matmul":
+    if not isinstance(other, Step) or len(x.shape) > 2 or len(other.shape) > 2 or step.operation != "matmul":
         return
     first = slot == 0
 
@@ -201,13 +200,12 @@ def without_others(walk: Walk, step: Step, slot: int, g: Any) -> Any:
 
 def raw_values(problem: Problem, step: Step, slot: int, wrt: Step) -> Iterator[tuple[str, str, Callable[[Walk], Any]]]:
     """What the last link gives where it is not summed, or summed along another axis: with a shape of its own."""
-    assert step.op is not None
-    if step.op.name == "broadcast_to":  # a recorded step says what a typed one does by itself
+    if step.operation == "broadcast_to":  # a recorded step says what a typed one does by itself
         yield from reductions(problem, step, wrt, lambda walk: walk.right[step])
     elif isinstance(step.op, Pointwise) and step.shape != wrt.shape:
         whole = lambda walk: np.broadcast_to(walk.raw(step, slot, walk.right[step]), step.shape)  # noqa: E731
         yield from reductions(problem, step, wrt, whole)
-    elif step.op.name == "matmul" and all(isinstance(x, Step) and x.ndim for x in step.inputs):
+    elif step.operation == "matmul" and all(isinstance(x, Step) and x.ndim for x in step.inputs):
         other = problem.name(step.inputs[1 - slot])
 
         def elementwise(walk: Walk, turned: bool = False) -> Any:

@@ -177,10 +177,9 @@ class Problem:
     @cached_property
     def may_be_read_otherwise(self) -> bool:
         """Whether a typed problem may have an activation written out, or one that has two forms."""
-        found = [(step.op.name, step) for step in self.program.steps if step.op is not None]
-        bends = [(name, step) for name, step in found if name in BENDS]
+        bends = [step for step in self.program.steps if step.operation in BENDS]
         # A tanh that is a line of its own is one step already.
-        return self.source is not None and any(name != "tanh" or step not in self.names for name, step in bends)
+        return self.source is not None and any(s.operation != "tanh" or s not in self.names for s in bends)
 
     def name(self, step: Step) -> str:
         """What the learner calls a step, or how it was written."""
@@ -203,6 +202,16 @@ class Problem:
                     if axis is not None and np.ndim(axis) == 0:
                         found[leaf] = axis
         return found
+
+    def at(self, leaves: Mapping[Step, Any]) -> Numbers:
+        """What every step comes to at some numbers of the leaves."""
+        return dict(zip(self.program.steps, run(self.program, leaves), strict=True))
+
+    def refuse_others(self, names: Sequence[str]) -> None:
+        """Raise GraphError for a name that it has not."""
+        for name in names:
+            if name not in self.named:
+                raise GraphError(f"the problem has no {name}: its names are {', '.join(self.named)}")
 
     def consumers(self, step: Step) -> tuple[tuple[Step, int], ...]:
         """The steps that take a step in, and in which slot."""
@@ -386,11 +395,7 @@ def probes_of(
     labels = problem.labels if labels is None else labels
     random = np.random.default_rng(zlib.crc32(repr([s.shape for s in problem.program.steps]).encode()))
     found: list[Numbers] = []
-    switches = [
-        s
-        for s in problem.program.steps
-        if s.op is not None and (getattr(s.op, "selects", False) or s.op.name == "relu")
-    ]
+    switches = [s for s in problem.program.steps if getattr(s.op, "selects", False) or s.operation == "relu"]
     if all(problem.names.get(leaf, "") in fixed for leaf in problem.program.leaves):
         switches = []
     count = count or (PROBES_OF_SWITCHES if switches else PROBES)
@@ -398,7 +403,7 @@ def probes_of(
         for _ in range(TRIES):
             leaves = {s: drawn(problem, s, fixed, labels, random, positive) for s in problem.program.leaves}
             try:
-                numbers = dict(zip(problem.program.steps, run(problem.program, leaves), strict=True))
+                numbers = problem.at(leaves)
             except (ArithmeticError, ValueError):
                 continue
             if all(np.all(np.isfinite(x)) for x in numbers.values()) and (found or all_alive(switches, numbers)):

@@ -51,12 +51,12 @@ def rules_taken_wrong(problem: Problem, wrt: Step) -> Iterator[tuple[Step, int, 
     inside = {*between, wrt}
     for step in between:
         operands = [x for _, x in step.edges if x in inside]
-        if step is wrt or step.op is None or not is_entry_by_entry(problem, step, wrt):
+        if step is wrt or not is_entry_by_entry(problem, step, wrt):
             continue
-        if step.op.name in OF_TWO and len(operands) == 2 and operands[0] is not operands[1]:
-            for name, says, rule in OF_TWO[step.op.name]:
+        if step.operation in OF_TWO and len(operands) == 2 and operands[0] is not operands[1]:
+            for name, says, rule in OF_TWO[step.operation]:
                 yield step, 0, name, says, given_by_rule(step, operands, wrt, rule)
-        elif step.op.name == "div" and len(operands) == 1 and step.inputs[1] is operands[0] is not wrt:
+        elif step.operation == "div" and len(operands) == 1 and step.inputs[1] is operands[0] is not wrt:
             says = f"{problem.name(operands[0])} is differentiated where it stands, below"
             above, below = step.inputs[0], operands[0]
 
@@ -82,7 +82,7 @@ def is_entry_by_entry(problem: Problem, step: Step, wrt: Step) -> bool:
 
 def bends(step: Step) -> bool:
     """Whether a step is a function of one number whose slope is not the same everywhere."""
-    return step.op is not None and (len(step.inputs) == 1 or step.op.name == "pow") and step.op.name != "neg"
+    return (len(step.inputs) == 1 or step.operation == "pow") and step.operation != "neg"
 
 
 def given_by_rule(step: Step, operands: list[Step], wrt: Step, rule: Callable[..., Any]) -> Callable[[Walk], Any]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.program import Step, run
+from chainrule.program import Step
 from chainrule.verify.marking.problem import Problem
 from chainrule.verify.marking.walk import Walk
 
@@ -103,7 +103,7 @@ class Loop(NamedTuple):
 
 def summed_over(problem: Problem) -> Step | None:
     """What the result adds up or averages, if it is one array."""
-    found = [s for s in problem.program.steps if s.op is not None and s.op.name in ("sum", "mean") and not s.shape]
+    found = [s for s in problem.program.steps if s.operation in ("sum", "mean") and not s.shape]
     found = [s for s in found if s in problem.program.between([s]) and isinstance(s.inputs[0], Step)]
     return found[0].inputs[0] if len(found) == 1 else None
 
@@ -114,8 +114,7 @@ def after_loop(walk: Walk, moving: Sequence[Step], rate: float, loop: Loop) -> d
     leaves = {step: walk.numbers[step] for step in problem.program.leaves}
     total = {step: np.zeros(step.shape) for step in moving}
     for i in range(batch.shape[loop.axis]):
-        numbers = dict(zip(problem.program.steps, run(problem.program, leaves), strict=True))
-        at = Walk(problem, numbers)
+        at = Walk(problem, problem.at(leaves))
         g = np.zeros(batch.shape)
         here = (slice(None),) * loop.axis + (i,)
         g[here] = loop.scale * at.right[batch][here]
@@ -133,6 +132,5 @@ def moved_on(walk: Walk, moved: Sequence[Step], rate: float, forward_again: bool
     for step in moved:
         numbers[step] = walk.numbers[step] - rate * np.asarray(walk.right[step])
     if forward_again:
-        leaves = {step: numbers[step] for step in walk.problem.program.leaves}
-        numbers = dict(zip(walk.problem.program.steps, run(walk.problem.program, leaves), strict=True))
+        numbers = walk.problem.at({step: numbers[step] for step in walk.problem.program.leaves})
     return Walk(walk.problem, numbers)

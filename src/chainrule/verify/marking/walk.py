@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.operation import Pointwise
 from chainrule.core.state import Quiet
 from chainrule.core.walk import Edges, replacing, together, walk
 from chainrule.program import Program, Step
@@ -112,14 +113,12 @@ class Walk:
             return self._backs[step, slot](g)
         return step.op.pull(slot, g, self.numbers[step], self.inputs(step), step.settings)
 
-    def slope(self, step: Step, slot: int, out: Any = None, **other: Any) -> Any:
-        """The local derivative of a pointwise step in one input, with other numbers in place of some."""
-        inputs = self.inputs(step)
-        for key, number in other.items():
-            inputs[int(key[1:])] = number
+    def slope(self, step: Step, slot: int, out: Any = None, inputs: Sequence[Any] | None = None) -> Any:
+        """The local derivative of a pointwise step in one input, perhaps with another output or other inputs."""
+        assert isinstance(step.op, Pointwise)
         out = self.numbers[step] if out is None else out
-        assert step.op is not None
-        return np.asarray(step.op.partial(slot, out, inputs, step.settings), np.float64)  # type: ignore[attr-defined]  # pointwise steps alone are asked
+        given = self.inputs(step) if inputs is None else inputs
+        return np.asarray(step.op.partial(slot, out, given, step.settings), np.float64)
 
     def fitted(self, share: Any, x: Step) -> Any:
         """A share in the shape of the input that it is for."""
