@@ -287,6 +287,22 @@ def test_a_short_answer_reads_as_one_would_write_it(text, given, lines):
 
 
 @pytest.mark.parametrize(
+    ("text", "given", "said", "not_said"),
+    [
+        ("norm([x, 3*x])", {"x": 1e200}, "in steps that stay finite, since", "convention"),
+        ("std([x, 2*x])", {"x": 0}, "by convention, since", "finite"),
+        ("sum(relu(x)*m)", {"x": [0, 1], "m": [0, 2]}, "rises fastest", "kink"),
+        ("sum(floor(x)*m)", {"x": [0, 1.5], "m": [0, 2]}, "jumps here", "rises"),
+        ("x/abs(x)", {"x": 0}, "f has no finite value here, and so no slope: x/|x| is 0/0 here", "kink"),
+    ],
+)
+def test_a_convention_is_named_where_one_was_made(text, given, said, not_said):
+    told = cr.explain(text, "x", values=given).text(width=120)
+    assert said in told
+    assert not_said not in told
+
+
+@pytest.mark.parametrize(
     ("letters", "shapes", "line"),
     [
         ("ij,j->i", ((2, 3), (3,)), "y = a b"),

@@ -248,7 +248,8 @@ def not_defined(part: Equation, found: Undefined, values: Values) -> Equation:
     has_number = not has_letters(last) and part.numbers and is_finite(values.of(last))
     if has_number and len(part.sides) > part.numbers and not has_no_value(part.sides[0], values):
         # Where a matrix has no inverse, its determinant has a derivative all the same.
-        words = said("from the cofactors" if found.part.name == "inv" else "by convention", ", since ", words_of(found))
+        how = "from the cofactors" if found.part.name == "inv" else "by convention"
+        words = said("in steps that stay finite" if is_too_large(found) else how, ", since ", words_of(found))
         name = [part.sides[0]] if is_finite(values.of(part.sides[0])) else []
         return replace(part, sides=(*name, last), numbers=1, signs=(), note=together(part.note, words))
     return without_numbers(part, words_of(found))
@@ -269,6 +270,13 @@ def without_ending(note: Words) -> Words:
     return said(*before, last)
 
 
+def is_too_large(found: Undefined) -> bool:
+    """Whether a part has a value that is too large for a number of the computer's, and is no division by 0."""
+    divides_by_0 = found.part.name in ("div", "pow", "reciprocal") and 0 in found.at
+    grows = found.part.name in TOO_LARGE or isinstance(found.part.operation, Linear)
+    return bool(np.isinf(found.gives)) and grows and not divides_by_0
+
+
 def words_of(found: Undefined) -> Words:
     """What is not defined and where: ``log(x) is not defined at x = −1``, ``1/x divides by 0``, ``x/x is 0/0``."""
     part, at = found.part, found.at
@@ -281,15 +289,12 @@ def words_of(found: Undefined) -> Words:
     if part.name == "inv":
         return said(part, " does not exist here: the matrix is singular")
     if not isinstance(part.operation, Pointwise):
-        is_too_large = np.isinf(found.gives) and isinstance(part.operation, Linear)
-        return said(part, " is too large for a number here" if is_too_large else " is not defined here")
+        return said(part, " is too large for a number here" if is_too_large(found) else " is not defined here")
     places = [equation(x, numeral(number)) for x, number in zip(part.inputs, at, strict=False) if has_letters(x)]
     if not places or any([x.shape for x in part.inputs]):
         places = [numeral(number) for number in at]
     where = listed([said(place) for place in places], ", ")
-    if np.isinf(found.gives) and part.name in TOO_LARGE:
-        return said(part, " is too large for a number at ", where)
-    return said(part, " is not defined at ", where)
+    return said(part, " is too large for a number at " if is_too_large(found) else " is not defined at ", where)
 
 
 def letters_in(tree: Tree) -> Iterator[tuple[Tree, frozenset[str]]]:

@@ -57,7 +57,8 @@ def short_story(
         named = in_names(tape)
     if dialect != "delta" and not has_formulas(tape, named):
         named = in_names(tape, numbered=True) or named
-    kinks = on_kinks(tape, named, conventions)
+    # What has no value has no kink either.
+    kinks = on_kinks(tape, named, conventions) if np.isfinite(tape.numbers[tape.output]) else []
     is_flat = bool(kinks) or (request.wrt is not None and is_rounding(tape, request))
     last = [
         *warnings,

@@ -176,10 +176,13 @@ def kinks_of(tape: Tape) -> list[Convention]:
     with Quiet():
         for (operation, _, moving, alone), nodes in groups.items():
             columns = [tape.inputs(node) for node in nodes]
+            arrives = np.array([np.ravel(tape.gradients[node]) for node in nodes]) != 0
             inputs = [np.array(x, dtype=float) for x in zip(*columns, strict=True)] if alone is None else columns[0]
             for slots in moving:
                 bent, broken = kinked(operation, slots, inputs, nodes[0].settings)
-                sharp, broken = [np.reshape(x, (len(nodes), -1)) for x in (bent | broken, broken)]
+                # Where the output does not move with the result, it has no kink from it either; but it may jump.
+                bent, broken = [np.reshape(x, (len(nodes), -1)) for x in (bent, broken)]
+                sharp = (bent & arrives) | broken
                 for row in np.flatnonzero(np.any(sharp, axis=1)):
                     taken = np.reshape(sum([tape.slope(nodes[row], i) for i in slots]), -1)[sharp[row]]
                     if not np.all(np.isfinite(taken)):
