@@ -790,6 +790,7 @@ def test_what_rounding_on_the_way_took_is_had_from_the_formula():
         told = cr.explain(text, "x", values={"x": 6e-11})
         check(told)
         assert told.title[0].sides[1] == numeral(slope)
+        assert told.gradient == pytest.approx(slope, rel=1e-15)
 
 
 def test_a_step_of_what_is_too_long_to_be_run_again_is_told_to_first_order(monkeypatch):

@@ -486,7 +486,10 @@ class Answer:
     def without_digits_of_rounding(self, base: Derivation, engine: Any, slope: Any) -> Derivation:
         """A page on which a derivative has the number of its formula alone, where the engine's has fewer digits."""
         show = Show(self.options.digits)
-        if np.ndim(slope) or show(engine) == show(slope):
+        if np.ndim(slope):
+            return base
+        base = replace(base, gradient=float(slope))
+        if show(engine) == show(slope):
             return base
 
         def seen(x: Any) -> Any:
