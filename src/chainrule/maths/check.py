@@ -36,7 +36,7 @@ from chainrule.maths.tree import (
 from chainrule.maths.values import Values, is_finite
 
 ROUNDING = 1e-9
-"""How far sides with letters or all digits may be apart, relative to the largest of their terms."""
+"""How far sides with letters or all digits may be apart, relative to their numbers."""
 
 SMALLEST = float(np.finfo(float).tiny)
 """The smallest double that has all its digits."""
@@ -123,13 +123,13 @@ def judged(chain: Relation, values: Values, digits: int, floor: float) -> Undefi
             if found is not None:
                 return found
     result, shown = values.array(last), floor + SMALLEST + place_shown(last, digits) * (1 + 1e-9)
-    allowed = shown + ROUNDING * size_of(last, result, values) if sides and has_letters(last) else shown
+    allowed = shown + loose(last, result, values) if sides and has_letters(last) else shown
     for side in sides:
         ours = values.array(side)
         if alike(ours, result, allowed):
             continue
         is_loose = digits >= FULL or has_letters(side)
-        if is_loose and alike(ours, result, allowed + ROUNDING * size_of(side, result, values)):
+        if is_loose and alike(ours, result, allowed + loose(side, result, values)):
             continue
         if not vanishes(side, values):
             return Different(side, ours, result, shown)
@@ -275,6 +275,11 @@ def vanishes(tree: Tree, values: Values) -> bool:
             if np.any((at.of(part) == 0) & np.all(given, axis=0)):
                 return True
     return False
+
+
+def loose(side: Tree, result: Any, values: Values) -> Any:
+    """How far another way to the same number may be from a side, entry by entry: more where its terms cancel out."""
+    return ROUNDING * np.abs(result) + AMPLIFIED * EPSILON * size_of(side, result, values)
 
 
 def size_of(side: Tree, result: Any, values: Values) -> Any:

@@ -59,11 +59,10 @@ from chainrule.maths import Matrix, Number, Relation, Symbol, Tree
 from chainrule.maths.check import (
     AMPLIFIED,
     EPSILON,
-    ROUNDING,
     as_written,
+    loose,
     moved_by_rounding,
     rounding_of,
-    size_of,
     undefined,
 )
 from chainrule.maths.numerals import DIGITS
@@ -602,7 +601,7 @@ class Answer:
             ours = ours.reshape(np.shape(settled))
             apart = np.abs(ours - settled)
             # The engine's terms may cancel out where those of the formula do not.
-            is_off = apart > ROUNDING * size_of(formula, ours, values)
+            is_off = apart > loose(formula, ours, values)
             if not np.any(is_off) or np.max(apart) > max(self.residue, 0.0 if rounding is None else rounding()):
                 return settled
         return np.where(is_off, ours, settled)[()]
