@@ -20,7 +20,7 @@ from chainrule.derivation.words import Words, listed, said, text_of
 from chainrule.errors import UNFIT, ChainruleError
 from chainrule.maths import Number, Tree, check, numeral, plain
 from chainrule.maths.arranged import units_in
-from chainrule.maths.check import SMALLEST, alike, is_finite, magnitude, vanishes
+from chainrule.maths.check import AMPLIFIED, EPSILON, SMALLEST, alike, is_finite, magnitude, vanishes
 from chainrule.maths.numerals import DIGITS, FULL
 from chainrule.maths.tree import Applied, all_parts, applied, equation, matrix
 from chainrule.maths.values import Values, value
@@ -83,13 +83,14 @@ def proved(
     *,
     digits: int = DIGITS,
     note: Words = "",
+    size: float = 0.0,
 ) -> Equation:
     r"""An equation whose numbers come out when they are worked out by hand.
 
     `symbols` are its sides in symbols; `numbers` writes its sides in numbers with a `Show`, all but the last, which is
     the engine's `result`. The factors get as many digits as it takes; `digits` sets those of the result, which has
     fewer where rounding leaves no more: of a sum that cancels out but for rounding, 0 is shown and the rest is noted.
-    A result that is not finite has no equals sign before it.
+    `size` is what the result would be if nothing cancelled in what its factors are computed from. A result that is not finite has no equals sign before it.
 
     >>> from chainrule.derivation.equations import proved
     >>> from chainrule.maths import Symbol
@@ -97,7 +98,7 @@ def proved(
     ('\\mathit{e} \\cdot x', '-18 \\cdot 2', '-36')
     """
     with Quiet():
-        return worked_out(symbols, numbers, result, digits, note)
+        return worked_out(symbols, numbers, result, digits, note, size)
 
 
 def once(part: Equation) -> Equation:
@@ -172,7 +173,9 @@ def is_residue(result: float, size: float) -> bool:
     return 0 < abs(result) <= RESIDUE * size < np.inf
 
 
-def worked_out(symbols: Sequence[Tree], numbers: Sides | None, result: Any, digits: int, note: Words) -> Equation:
+def worked_out(
+    symbols: Sequence[Tree], numbers: Sides | None, result: Any, digits: int, note: Words, size: float
+) -> Equation:
     """A proved equation, where NumPy says nothing of what is not finite."""
     exact = [] if numbers is None else list(numbers(Show(FULL)))
     values = Values({})
@@ -192,9 +195,9 @@ def worked_out(symbols: Sequence[Tree], numbers: Sides | None, result: Any, digi
         return Equation((*symbols, Show(digits)(result)), 1, note=together(note, VANISHES), digits=digits)
     sizes = [magnitude(side, values) for side in exact]
     for side, ours, its_size in zip(exact, sides, sizes, strict=True):
-        if not near(ours, result, EXACT * its_size):
+        if not near(ours, result, EXACT * its_size + AMPLIFIED * EPSILON * size):
             raise wrong(side, result)
-    size = max([float(np.max(x, initial=0.0)) for x in sizes], default=0.0)
+    size = max([size, *[float(np.max(x, initial=0.0)) for x in sizes]])
     is_lost = np.ndim(result) == 0 and is_residue(result, size)
     if is_lost:
         # What is left of terms that cancel out has no digits of its own.

@@ -93,7 +93,7 @@ def link_equation(link: Link, digits: int, note: Words = "") -> Equation:
     """A link with its formula and its number; what is left of paths that cancel out is 0."""
     if is_residue(link.value, link.size):
         return cancelled([link.name], link.value, digits, note, size=link.size)
-    return proved(name_and_formula(link), None, link.value, digits=digits, note=note)
+    return proved(name_and_formula(link), None, link.value, digits=digits, note=note, size=link.size)
 
 
 def name_and_formula(link: Link) -> list[Tree]:
@@ -126,7 +126,7 @@ def fan_story(link: Link, digits: int) -> list[Block]:
     lead = said("From ", link.below, " to ", link.above, f" lead {count:,} paths, and their contributions add up:")
     return [
         Paragraph(lead),
-        proved(symbols, lambda show: [show.sum(values)], link.value, digits=digits, note=note),
+        proved(symbols, lambda show: [show.sum(values)], link.value, digits=digits, note=note, size=link.size),
         Table(("Through", "Contribution of the path"), rows, "The largest first"),
     ]
 
@@ -149,10 +149,6 @@ def product_of(factors: Sequence[Tree]) -> Tree:
     return in_a_row("mul", telling) if telling else Number("1")
 
 
-ROUNDING = 1e-9
-"""What is left of a sum that cancels out, relative to its terms, is rounding and nothing else below this."""
-
-
 def path_equation(links: Sequence[Link], value: float, digits: int) -> Equation:
     """What one path contributes, as a product: in Leibniz's notation, in symbols, in numbers.
 
@@ -166,11 +162,11 @@ def path_equation(links: Sequence[Link], value: float, digits: int) -> Equation:
         product = product_of(factors)
         symbols += [] if isinstance(product, Number) else [product]
     product, size = [math.prod(each) for each in ([x.value for x in links], [x.size for x in links])]
-    if math.isfinite(product) and 0 < max(abs(value), abs(product)) <= ROUNDING * size:
+    if math.isfinite(product) and is_residue(max(abs(value), abs(product)), size):
         return cancelled(symbols[:1], value, digits, size=size)
     values = [link.value for link in links if link.formula != Number("1")]
     numbers = None if len(values) < 2 else lambda show: [show.product(values)]
-    return proved(symbols, numbers, value, digits=digits)
+    return proved(symbols, numbers, value, digits=digits, size=size)
 
 
 def cancellation_equation(cancellation: Cancellation, digits: int) -> Equation:
@@ -178,7 +174,8 @@ def cancellation_equation(cancellation: Cancellation, digits: int) -> Equation:
     names = in_a_row("mul", [link.name for link in cancellation.links])
     values = [link.value for link in cancellation.links]
     symbols = [names, cancellation.product, cancellation.simpler]
-    return proved(symbols, lambda show: [show.product(values)], cancellation.value, digits=digits)
+    size = math.prod([link.size for link in cancellation.links])
+    return proved(symbols, lambda show: [show.product(values)], cancellation.value, digits=digits, size=size)
 
 
 def zero_story(chain: Chain) -> list[Note]:
