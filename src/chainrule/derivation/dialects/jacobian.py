@@ -184,17 +184,16 @@ class Story:
         pairs = [(x, name) for x, name in zip(node.inputs, letters, strict=True) if self.is_named(x)]
         if all([tuple(x.shape) == name.shape for x, name in pairs]):
             return True
-        if not isinstance(node.op, Pointwise):
-            # A row times a column is a number.
-            return node.op.name == "matmul" and np.size(node.data) == 1
+        # A row times a column is a number.
+        is_number = node.op.name == "matmul" and np.size(node.data) == 1
+        if not isinstance(node.op, Pointwise) and not is_number:
+            return False
+        join = np.matmul if is_number else np.broadcast
+        shapes = [name.shape if self.is_named(x) else np.shape(x) for x, name in zip(node.inputs, letters, strict=True)]
         try:
-            shapes = [
-                name.shape if self.is_named(x) else np.shape(x) for x, name in zip(node.inputs, letters, strict=True)
-            ]
-            entries = int(np.prod(np.broadcast_shapes(*shapes)))
+            return join(*[np.broadcast_to(0.0, shape) for shape in shapes]).size == np.size(node.data)
         except ValueError:
             return False
-        return entries == np.size(node.data)
 
     def in_shape(self, x: Any, name: Any) -> Any:
         """A name in the shape of what goes by it."""
