@@ -35,6 +35,7 @@ from chainrule.maths.check import (
     TOO_LARGE,
     amplifies,
     compared_undefined,
+    digits_after_elimination,
     is_finite,
     judged,
     loses_all_digits,
@@ -136,8 +137,11 @@ class Checking:
             if (lost := next(beyond, None)) is not None:
                 return not_defined(part, lost, values)
         refuse(found, chain)
-        if loses_all_digits(chain, values):
+        left = digits_after_elimination(chain, values, part.digits)
+        if left < 1 or (left < part.digits and part.numbers > 1) or loses_all_digits(chain, values):
             return without_numbers(part, TOO_FEW_DIGITS)
+        if left < part.digits:
+            part = replace(part, sides=(*part.sides[:-1], in_digits(part.sides[-1], left)), digits=left)
         part = self._without_left_over(part, chain)
         told = [compared_undefined(side, values) for side in chain.sides if self._letters_of(side)]
         compared = next(filter(None, told), None)
@@ -259,6 +263,13 @@ def without_numbers(part: Equation, words: Words) -> Equation:
     """The sides in symbols, with words in place of the numbers."""
     symbols = tuple([side for side in part.sides if has_letters(side)]) or part.sides[:1]
     return replace(part, sides=symbols, numbers=0, signs=(), note=together(without_ending(part.note), words))
+
+
+def in_digits(x: Tree, digits: int) -> Tree:
+    """A number, or each of a matrix, in so many digits."""
+    if isinstance(x, Matrix):
+        return Matrix(tuple([tuple([in_digits(y, digits) for y in row]) for row in x.rows]), x.shape)
+    return numeral(x.value, digits) if isinstance(x, Number) else x
 
 
 def without_ending(note: Words) -> Words:

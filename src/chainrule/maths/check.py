@@ -201,6 +201,19 @@ def loses_all_digits(chain: Relation, values: Values) -> bool:
     return False
 
 
+def digits_after_elimination(chain: Relation, values: Values, digits: int) -> int:
+    """How many digits of a result, of those that are shown, rounding leaves where rows were eliminated on the way."""
+    *sides, last = chain.sides
+    sides = [x for x in sides if eliminates(x)]
+    if not sides or not is_finite(result := values.array(last)):
+        return digits
+    moved = np.max([np.reshape(rounding_of(x, values), np.shape(result)) for x in sides], axis=0) / AMPLIFIED
+    if np.all(moved <= SMALLEST + place_shown(last, digits) + ROUNDING * np.max(np.abs(result), initial=0.0)):
+        return digits
+    own = np.abs(result[result != 0]) / np.maximum(moved[result != 0], SMALLEST)
+    return min(digits, int(np.floor(np.log10(np.min(own, initial=10.0**digits)))))
+
+
 def largest_in(tree: Tree, values: Values) -> float:
     """The largest number or letter in a formula, and 1."""
     found = [
@@ -309,7 +322,7 @@ def as_written(formula: Tree, number: Any, environment: Environment) -> Any:
 
 
 def eliminates(tree: Tree) -> bool:
-    return any(isinstance(x, Applied) and x.name in ("inv", "solve") for x in all_parts(tree))
+    return has_part(tree, lambda x: isinstance(x, Applied) and x.name in ("inv", "solve", "det"))
 
 
 def are_numbers(x: Any, y: Any) -> bool:
