@@ -119,7 +119,7 @@ class Checking:
         values = self.values
         found = judged(chain, values, part.digits, self.floor)
         if isinstance(found, Undefined):
-            return not_defined(part, found, values)
+            return self._without_left_over(not_defined(part, found, values), chain)
         finite = [is_finite(values.of(side)) for side in chain.sides]
         if len(finite) > 1 and not all(finite):
             if finite[-1] and part.numbers and part.note and not has_no_value(chain.sides[0], values):
@@ -163,8 +163,7 @@ class Checking:
             return part
         entries = iter(left.tolist())
         rows = tuple([tuple([Number("0") if next(entries) else x for x in row]) for row in last.rows])
-        most = numeral(float(np.max(np.abs(np.ravel(numbers)[left]))), 3)
-        words = said("up to rounding: the computer has numbers up to ", most, " for what is 0")
+        words = left_in_entries(np.ravel(numbers)[left])
         sides = (*part.sides[:-1], Matrix(rows, last.shape))
         return replace(part, sides=sides, note=together(part.note, words))
 
@@ -216,6 +215,12 @@ class Checking:
                     problem = f"internal error, please report it: {plain(letter)} stands for nothing on its page"
                     raise ChainruleError(problem) from None
         return self._numbers[key]
+
+
+def left_in_entries(numbers: Any) -> Words:
+    """What is said of entries that are 0, for which the computer has these numbers."""
+    most = numeral(float(np.max(np.abs(numbers))), 3)
+    return said("up to rounding: the computer has numbers up to ", most, " for what is 0")
 
 
 def has_no_value(name: Tree, values: Values) -> bool:

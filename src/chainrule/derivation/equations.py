@@ -90,7 +90,8 @@ def proved(
     `symbols` are its sides in symbols; `numbers` writes its sides in numbers with a `Show`, all but the last, which is
     the engine's `result`. The factors get as many digits as it takes; `digits` sets those of the result, which has
     fewer where rounding leaves no more: of a sum that cancels out but for rounding, 0 is shown and the rest is noted.
-    `size` is what the result would be if nothing cancelled in what its factors are computed from. A result that is not finite has no equals sign before it.
+    `size` is what the result would be if nothing cancelled in what its factors are computed from. A result that is not
+    finite has no equals sign before it.
 
     >>> from chainrule.derivation.equations import proved
     >>> from chainrule.maths import Symbol

@@ -310,8 +310,13 @@ def left_over_of(tape: Tape, letter: Tree, number: Any) -> Any:
     # Another thing's derivative in it, or one whose entries stand in another order, is not looked at.
     if not found.size or found.shape != gradient.shape or np.any(np.abs(found - gradient) > rounding_floor(tape)):
         return np.zeros(np.shape(number), bool)
+    return np.reshape(left_over_in(tape, node), np.shape(number))
+
+
+def left_over_in(tape: Tape, node: Any) -> Any:
+    """Which entries of a gradient rounding left of terms that cancel out, and has no digits of."""
     left = is_left_over(tape, node, ())
-    return np.reshape(left & is_moved_by_rounding(tape, node) if np.any(left) else left, np.shape(number))
+    return left & is_moved_by_rounding(tape, node) if np.any(left) else left
 
 
 def is_moved_by_rounding(tape: Tape, node: Any) -> Any:

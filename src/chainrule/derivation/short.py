@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.derivation.arrays import is_written, largest
-from chainrule.derivation.checked import Checking
-from chainrule.derivation.equations import NOT_FINITE, Show, given, once, proved, with_places
+from chainrule.derivation.checked import Checking, left_in_entries
+from chainrule.derivation.equations import NOT_FINITE, TELLING, Show, given, once, proved, with_places
 from chainrule.derivation.fitting import Piece, Version, blocks_of, fit, piece_of
 from chainrule.derivation.formats.displayed import MOST_LINES, lines_of
 from chainrule.derivation.in_names import InNames, in_names
@@ -238,9 +238,12 @@ def gradient_piece(
 ) -> Piece:
     """The gradient in one node: the formulas and the numbers, these, or for what was asked the numbers alone."""
     gradient = as_written(formulas[0], tape.gradients[node], tape.environment) if formulas else tape.gradients[node]
+    note: Words = ""
     if weight == ASKED and node is request.wrt and is_rounding(tape, request):
-        gradient = np.array(gradient)
-        gradient[... if request.entry is None else request.entry] = 0.0
+        place = ... if request.entry is None else request.entry
+        left, gradient = np.array(gradient)[place], np.array(gradient)
+        gradient[place] = 0.0
+        note = left_in_entries(left) if np.max(np.abs(left)) > TELLING else ""
     name = tape.gradient(node)
     symbols = [name, *[x for x in formulas if len(plain(x)) <= LONGEST]]
     bare = (Equation(tuple(symbols)),) if len(symbols) > 1 else ()
@@ -249,8 +252,8 @@ def gradient_piece(
     if not is_written(gradient):
         words = (Paragraph(described(name, np.asarray(gradient), request.digits)),)
         return piece_of([(*bare, *words), words] if weight == ASKED else [bare, ()], weight)
-    whole = (once(proved(symbols, None, gradient, digits=request.digits)),)
-    alone = (given(name, gradient, digits=request.digits),)
+    whole = (once(proved(symbols, None, gradient, digits=request.digits, note=note)),)
+    alone = (given(name, gradient, digits=request.digits, note=note),)
     if weight != ASKED:
         return piece_of([*([whole] if bare else []), bare, ()], weight)
     versions: list[tuple[Block, ...]] = [whole, *([bare] if several and bare else []), alone]

@@ -211,7 +211,7 @@ def digits_after_elimination(chain: Relation, values: Values, digits: int) -> in
     if np.all(moved <= SMALLEST + place_shown(last, digits) + ROUNDING * np.max(np.abs(result), initial=0.0)):
         return digits
     own = np.abs(result[result != 0]) / np.maximum(moved[result != 0], SMALLEST)
-    return min(digits, int(np.floor(np.log10(np.min(own, initial=10.0**digits)))))
+    return int(np.floor(np.log10(np.clip(np.min(own, initial=np.inf), 0.1, 10.0**digits))))
 
 
 def largest_in(tree: Tree, values: Values) -> float:

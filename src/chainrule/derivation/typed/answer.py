@@ -27,7 +27,7 @@ from chainrule.derivation.formats.displayed import MOST_LINES, lines_of
 from chainrule.derivation.meaning import of_a_step
 from chainrule.derivation.notation import USUAL
 from chainrule.derivation.notation import derivative as leibniz
-from chainrule.derivation.pitfalls import size_of_terms, slope_beside
+from chainrule.derivation.pitfalls import TINY, left_over_in, size_of_terms, slope_beside
 from chainrule.derivation.products import WRITTEN, Moved, along, weighted
 from chainrule.derivation.record import (
     Block,
@@ -131,8 +131,8 @@ class Answer:
         self.comparison = Comparison([], [], passed=True)
         self.entered: dict[Tree, Any] = {}
         """Derivatives in the layout that was asked for, and those of single outputs."""
-        self.residue = 0.0
-        """What rounding may leave where the engine's contributions cancel out."""
+        self.largest = 0.0
+        """The largest of the engine's contributions, which may cancel out but for rounding."""
         self.values = None if typed.missing else typed.values
         self.no_formula = ""
         """Why the formula has no derivative in symbols; empty where it may have one."""
@@ -221,7 +221,7 @@ class Answer:
             base, slopes = self.explained(), self.slopes(grad)
             known = [np.asarray(x.contribution) for x in base.log if not isinstance(x.contribution, Large)]
             sizes = [float(np.max(np.abs(x), initial=0.0)) for x in known]
-            self.residue = AMPLIFIED * EPSILON * max([x for x in sizes if np.isfinite(x)], default=0.0)
+            self.largest = max([x for x in sizes if np.isfinite(x)], default=0.0)
         engine, slopes = slopes, {name: self.settled_slope(name, slope) for name, slope in slopes.items()}
         if len(slopes) == 1:
             base = self.without_digits_of_rounding(base, *engine.values(), *slopes.values())
@@ -242,7 +242,7 @@ class Answer:
             story += self.comparison.story
         products = self.products(slopes)
         environment = self.environment()
-        checking = Checking(environment, rounding_of=self.rounding_of_letter)
+        checking = Checking(environment, rounding_of=self.rounding_of_letter, left_over=self.left_over_of_letter)
         opening, second, products = map(checking.of, (opening, second, products))
         own = (*opening, *second, *products)
         known = {x.symbol: x for x in base.known}
@@ -546,6 +546,15 @@ class Answer:
         name = names.get(letter) if isinstance(letter, Slope) else None
         return 0.0 if name is None else self.rounding_of(name)
 
+    def left_over_of_letter(self, letter: Tree, number: Any) -> Any:
+        """Which entries of a derivative the engine has only because rounding left them of what cancels out."""
+        names: dict[Tree, str] = {leibniz(self.output, self.typed.symbol(name)): name for name in self.typed.wrt}
+        is_tiny = np.any(np.abs(number) <= TINY * self.largest) and not self.term.shape
+        tape = self.tape_of(names[letter]) if is_tiny and letter in names else None
+        if tape is None:
+            return np.zeros(np.shape(number), bool)
+        return np.reshape(left_over_in(tape, tape.wrt[0]), np.shape(number))
+
     def rounding_of(self, first: str, *more: str) -> float:
         """How far the engine's derivative, in one name and then another, moves if every number is off by a rounding."""
         names = (first, *more)
@@ -602,7 +611,8 @@ class Answer:
             apart = np.abs(ours - settled)
             # The engine's terms may cancel out where those of the formula do not.
             is_off = apart > loose(formula, ours, values)
-            if not np.any(is_off) or np.max(apart) > max(self.residue, 0.0 if rounding is None else rounding()):
+            residue = AMPLIFIED * EPSILON * self.largest
+            if not np.any(is_off) or np.max(apart) > max(residue, 0.0 if rounding is None else rounding()):
                 return settled
         return np.where(is_off, ours, settled)[()]
 
