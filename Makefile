@@ -14,24 +14,20 @@ install = @$(call say,setting up .venv (this once; a minute or two)) && { $(venv
 	&& $(call say,fetching NumPy and what reads tables and draws$(2); a C compiler$(comma) where there is one$(comma) builds the engine) \
 	&& $(PIP) --editable '.[data,draw,plot$(1)]' && touch .venv/demo $@ && $(call say,.venv is ready)
 comma := ,
-.PHONY: demo test types suite sanitize soak bench docs derivatives clean
+.PHONY: demo test lint sanitize soak bench docs derivatives clean
 
 demo: .venv/demo
 	$(BIN)/chainrule demo
 
 test: .venv/test
+	$(SUITE)
+	CHAINRULE_PLAIN=1 $(SUITE) $(ENGINE)
+
+lint: .venv/test
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/lint-imports
-	$(MAKE) --no-print-directory --jobs=2 types suite
-	CHAINRULE_PLAIN=1 $(SUITE) $(ENGINE)
-
-# Types take a minute of one core, so they are checked beside the suite.
-types: .venv/test
 	$(BIN)/pyright --project pyproject.toml --pythonpath $(BIN)/python
-
-suite: .venv/test
-	$(SUITE)
 
 sanitize: .venv/test
 	$(BIN)/python tests/sanitize.py

@@ -3,12 +3,17 @@
 import contextlib
 import io
 import sys
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 import pytest
+import typer.main
 
 from chainrule.cli.app import main
+
+COMMANDS = cache(typer.main.get_command)
+"""Made once, where each process of a shell makes them: it takes a tenth of what most commands take."""
 
 
 class Done(NamedTuple):
@@ -21,6 +26,7 @@ def type_command(*words):
     """The whole command, from its words to its exit code."""
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.main, "get_command", COMMANDS)
         patch.setattr(sys, "argv", ["chainrule", *map(str, words)])
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as ended:
             main()
