@@ -17,6 +17,7 @@ from chainrule.core.operation import book, is_node
 from chainrule.core.tensor import Tensor
 from chainrule.core.tree import flatten, unflatten
 from chainrule.errors import GraphError, ShapeError
+from chainrule.kinds import is_whole
 
 Function = Callable[..., Any]
 
@@ -70,7 +71,7 @@ def axes_of_arguments(in_axes: Any, args: tuple[Any, ...]) -> Iterator[Any]:
 
 def axes_of(axes: Any, tree: Any, what: str) -> Iterator[Any]:
     """An axis or None for every leaf of a tree; one for a container holds for all that is in it."""
-    if axes is None or (isinstance(axes, int | np.integer) and not isinstance(axes, bool)):
+    if axes is None or is_whole(axes):
         yield from [axes] * len(flatten(tree)[0])
     elif isinstance(axes, dict) and isinstance(tree, dict) and axes.keys() == tree.keys():
         for key, part in tree.items():

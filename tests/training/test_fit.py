@@ -186,6 +186,7 @@ def test_early_stopping_wants_a_gain_and_brings_the_best_back_at_the_end_too():
         train(net(), callbacks=[EarlyStopping(watch="val_loss")])
     with pytest.raises(ValueError, match="patience"):
         EarlyStopping(0)
+    assert EarlyStopping(np.int64(2)).patience == 2
 
 
 def test_early_stopping_never_takes_nan_for_the_best():
@@ -341,6 +342,7 @@ def test_history_is_a_table_and_json():
         ({"model": len}, "module of cr.nn, not builtin"),
         ({"optimizer": "adam"}, "optimizer of cr.optim, not str"),
         ({"epochs": -1}, "whole number from 0"),
+        ({"checkpoint": "run", "checkpoint_every": 1.5}, "checkpoint_every is a whole number of at least 1, not 1.5"),
         ({"loss": nn.L1Loss("none")}, "shape"),
     ],
 )

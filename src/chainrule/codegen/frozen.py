@@ -24,6 +24,7 @@ from chainrule.core import Value
 from chainrule.core.state import switches
 from chainrule.core.tree import flatten, unflatten
 from chainrule.errors import DtypeError, GraphError, ShapeError
+from chainrule.kinds import is_real
 from chainrule.program.around import Around
 from chainrule.program.trace import names_of_arguments
 
@@ -213,7 +214,7 @@ def as_number(x: Any) -> Any:
                 "frozen scalar code gives its own gradients: differentiate its .on_arrays, or its function"
             )
         return float(x.data)
-    if isinstance(x, bool) or not isinstance(x, int | float | np.number):
+    if not is_real(x):
         raise DtypeError(
             f"frozen scalar code takes numbers and nested lists of them, or arrays, not a {type(x).__name__}"
         )

@@ -15,6 +15,7 @@ from chainrule.core.graph import Node
 from chainrule.core.instructions import FIRST_INPUT
 from chainrule.core.tree import flatten, outline, unflatten
 from chainrule.errors import DtypeError, ShapeError
+from chainrule.kinds import is_whole
 from chainrule.program import Step
 
 STAYS, ADVANCES = -1, -2
@@ -39,7 +40,7 @@ def scan(compiled: Any, carry: Any, each: Any, steps: int | None) -> tuple[Any, 
 
 def number_of_steps(name: str, parts: Sequence[Any], steps: int | None) -> int:
     """How many steps there are: as many as each array has rows."""
-    if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 1):
+    if steps is not None and not is_whole(steps, 1):
         raise ShapeError(f"scan of {name}: steps is a whole number of at least 1, not {steps!r}")
     if steps is None and not parts:
         raise ShapeError(f"scan of {name}: give arrays of which each step gets its own row, or say how many steps=")

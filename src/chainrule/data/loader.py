@@ -10,6 +10,7 @@ import numpy as np
 from chainrule.core.tensor import Tensor
 from chainrule.data.structure import leaves, lengths, mapped, shapes, structured
 from chainrule.errors import ChainruleError, ShapeError
+from chainrule.kinds import is_whole
 
 if TYPE_CHECKING:  # slow to load
     from numpy.typing import ArrayLike, NDArray
@@ -185,7 +186,7 @@ def order_of(seed: int, epoch: int, examples: int) -> NDArray[np.intp]:
 
 def checked_batch_size(owner: str, batch_size: Any, otherwise: str = "") -> int:
     """How many examples make a batch; `otherwise` says in the error what else could be given."""
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
+    if not is_whole(batch_size, 1):
         raise ShapeError(f"{owner}: batch_size is a whole number of at least 1{otherwise}, not {batch_size!r}")
     return int(batch_size)  # pyright: ignore[reportUnknownArgumentType] - NumPy's integers are of any width
 

@@ -35,7 +35,8 @@ from chainrule.derivation.total import with_d
 from chainrule.derivation.vector import outputs_of, row_by_row
 from chainrule.derivation.words import Words, listed, said
 from chainrule.errors import GraphError
-from chainrule.expression.arguments import is_real, is_whole, names_of, numbers_in, whole_number
+from chainrule.expression.arguments import names_of, numbers_in, whole_number
+from chainrule.kinds import is_real, is_whole
 from chainrule.maths import Symbol, Tree
 from chainrule.maths.numerals import DIGITS, FULL
 from chainrule.maths.tree import equation

@@ -10,6 +10,7 @@ import numpy as np
 
 from chainrule.errors import DtypeError, GraphError, ShapeError
 from chainrule.expression.typed.given import MOST_AXES
+from chainrule.kinds import is_whole
 
 NUMBERS = "biuf"
 """Kinds of array that are numbers: truth values, whole numbers and floats."""
@@ -88,7 +89,7 @@ def shapes_of(given: Any, argument: str = "shapes") -> dict[str, tuple[int, ...]
 def shape_in(argument: str, given: Any) -> tuple[int, ...]:
     """A shape: a positive whole number, or a tuple of them."""
     sizes: list[Any] = list(given) if isinstance(given, Iterable) and not isinstance(given, str | bytes) else [given]
-    if not all([is_whole(n) and n > 0 for n in sizes]):
+    if not all([is_whole(n, 1) for n in sizes]):
         raise ShapeError(
             f"{argument} is {given!r}, and a shape is a tuple of positive whole numbers, such as (3, 2), or ()"
         )
@@ -116,19 +117,9 @@ def names_of(argument: str, given: Any) -> list[str]:
 
 def whole_number(argument: str, x: Any, least: int, most: int | None = None) -> int:
     """A whole number of any type, in a range; a truth value is none."""
-    if not is_whole(x) or x < least or (most is not None and x > most):
+    if not is_whole(x, least) or (most is not None and x > most):
         raise GraphError(f"{argument} is a whole number from {least}{'' if most is None else f' to {most}'}, not {x!r}")
     return int(x)
-
-
-def is_whole(x: Any) -> bool:
-    """Whether something is a whole number, of Python's type or of NumPy's."""
-    return isinstance(x, int | np.integer) and not isinstance(x, bool)
-
-
-def is_real(x: Any) -> bool:
-    """Whether something is a real number, of Python's types or of NumPy's."""
-    return is_whole(x) or isinstance(x, float | np.floating)
 
 
 def kind_of(x: Any) -> str:

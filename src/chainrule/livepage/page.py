@@ -15,6 +15,7 @@ import numpy as np
 
 from chainrule.errors import DtypeError, FormatError, FormulaError
 from chainrule.files import suffix_among, write_whole
+from chainrule.kinds import is_real
 from chainrule.livepage.gallery import GALLERY
 from chainrule.livepage.network import network_subject
 from chainrule.livepage.payload import payload_of, zipped
@@ -117,7 +118,7 @@ def page(
     """
     if problem is None:
         return Page(tuple([make() for make in GALLERY]))
-    if isinstance(rate, bool) or not isinstance(rate, int | float | np.number) or not 0 < rate < np.inf:
+    if not is_real(rate) or not 0 < rate < np.inf:
         raise FormulaError(f"the rate is a finite number above 0, not {rate!r}")
     told = {"data": tuple(data), "rate": float(rate), "title": title, "note": note}
     if isinstance(problem, Module) and (x is None or y is None):

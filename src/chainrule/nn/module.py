@@ -16,6 +16,7 @@ from chainrule.core.operation import as_array, is_node, takes_over
 from chainrule.core.state import SILENCE, noise, quietly
 from chainrule.core.tensor import Tensor
 from chainrule.errors import ChainruleError, DtypeError, ShapeError
+from chainrule.kinds import is_real, is_whole
 from chainrule.nn.hooks import Hooks, RemovableHandle
 from chainrule.rules.composed import gathered
 
@@ -333,7 +334,7 @@ def _found(name: str, path: str, held: Any) -> Iterator[tuple[str, str, Any]]:
 def check_size(owner: str, *, least: int = 1, **sizes: Any) -> None:
     """Refuse a size that is not a whole number of at least 1, or another least number."""
     for name, size in sizes.items():
-        if isinstance(size, bool) or not isinstance(size, int | np.integer):
+        if not is_whole(size):
             raise DtypeError(f"{owner}: {name} is a whole number, not {size!r}")
         if size < least:
             raise ShapeError(f"{owner}: {name} is at least {least}, not {size}")
@@ -347,7 +348,7 @@ def check_dtype(owner: str, dtype: Any) -> None:
 
 def check_share(owner: str, share: Any) -> float:
     """Refuse a probability of dropping that is not from 0 to 1."""
-    if isinstance(share, bool) or not isinstance(share, float | int | np.number) or not 0 <= share <= 1:
+    if not is_real(share) or not 0 <= share <= 1:
         raise ChainruleError(f"{owner}: the share that is dropped is from 0 to 1, not {share!r}")
     return float(share)
 

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from chainrule.errors import ChainruleError
+from chainrule.kinds import is_whole
 from chainrule.optim.optimizer import Optimizer, Settings
 from chainrule.optim.schedule import LRScheduler
 
@@ -121,9 +122,9 @@ def _steps(total: Any, epochs: Any, steps: Any) -> int:
     if None in given.values():
         raise ValueError("OneCycleLR needs total_steps, or both epochs and steps_per_epoch")
     for name, count in given.items():
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        if not is_whole(count, 1):
             raise ValueError(f"OneCycleLR: {name} is a whole number of at least 1, not {count!r}")
-    return math.prod(given.values())
+    return math.prod(map(int, given.values()))
 
 
 def _for_each(name: str, given: Numbers, groups: int) -> list[float]:

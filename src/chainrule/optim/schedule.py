@@ -31,6 +31,7 @@ from itertools import pairwise
 from typing import Any, cast
 
 from chainrule.errors import ChainruleError, DtypeError
+from chainrule.kinds import is_whole
 from chainrule.optim.optimizer import Optimizer, Settings, is_number
 
 
@@ -105,7 +106,7 @@ class LRScheduler:
         if wrong:
             raise ChainruleError(f"the saved schedule does not fit this {type(self).__name__}: {'; '.join(wrong)}")
         epoch = state["last_epoch"]
-        if isinstance(epoch, bool) or not isinstance(epoch, int) or epoch < 0:
+        if not is_whole(epoch, 0):
             raise ChainruleError(f"a schedule's last_epoch is a whole number from 0, not {epoch!r}")
         groups = self.optimizer.param_groups
         now = cast("list[Any]", state["lr"])
@@ -401,6 +402,6 @@ def _plain(held: Any) -> Any:
 def _count(owner: str, **counts: Any) -> int:
     """A number of epochs: a whole number of at least 1."""
     ((name, count),) = counts.items()
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+    if not is_whole(count, 1):
         raise ValueError(f"{owner}: {name} is a whole number of at least 1, not {count!r}")
-    return count
+    return int(count)

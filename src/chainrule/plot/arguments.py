@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import DataError, FormulaError, ShapeError
+from chainrule.kinds import is_whole
 
 
 def number(x: Any, what: str) -> float:
@@ -37,7 +38,7 @@ def above(x: Any, what: str) -> float:
 
 def whole(x: Any, what: str, least: int = 1) -> int:
     """A whole number, no less than the least."""
-    if isinstance(x, bool) or not isinstance(x, int | np.integer) or x < least:
+    if not is_whole(x, least):
         raise FormulaError(f"{what} is a whole number from {least} on, not {x!r}")
     return int(x)
 

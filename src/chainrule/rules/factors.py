@@ -8,6 +8,7 @@ import numpy as np
 
 from chainrule.core.operation import composed, is_node
 from chainrule.errors import DtypeError, ShapeError
+from chainrule.kinds import is_whole
 from chainrule.rules import decompositions as rules
 from chainrule.rules import linear, matrix
 from chainrule.rules.algebra import matmul
@@ -128,7 +129,7 @@ def matrix_power(a: Any, n: int) -> Any:
     shape = shape_of(a)
     if shape[-1] != shape[-2]:
         raise ShapeError(f"matrix_power needs a square matrix or a batch of them, and got shape {shape}")
-    if not isinstance(n, int | np.integer) or isinstance(n, bool):
+    if not is_whole(n):
         raise DtypeError(f"matrix_power takes a whole number as power, not {n!r}")
     power, count = (matrix.inv(a), -n) if n < 0 else (a, n)
     # With no factor the matrix is not asked, whatever stands in it.

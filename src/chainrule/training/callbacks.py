@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule.errors import CheckpointError, ShapeError
 from chainrule.files import append, write_whole
+from chainrule.kinds import is_whole
 from chainrule.table import json_of
 from chainrule.training.checkpoint import checked, save_checkpoint
 
@@ -84,11 +85,11 @@ class EarlyStopping(Callback):
     def __init__(
         self, patience: int = 10, watch: str | None = None, *, largest: bool = False, least_gain: float = 0.0
     ) -> None:
-        if isinstance(patience, bool) or not isinstance(patience, int) or patience < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not is_whole(patience, 1):
             raise ValueError(f"EarlyStopping: patience is a whole number of at least 1, not {patience!r}")
         if not least_gain >= 0:
             raise ValueError(f"EarlyStopping: least_gain is at least 0, not {least_gain}")
-        self.patience, self.watch, self.largest, self.least_gain = patience, watch, largest, least_gain
+        self.patience, self.watch, self.largest, self.least_gain = int(patience), watch, largest, least_gain
         self.best: float | None = None
         self.best_epoch = 0
         self.best_state: dict[str, Any] | None = None
@@ -158,7 +159,7 @@ class Checkpoints(Callback):
     """Save the run after each epoch, and after every `every` batches."""
 
     def __init__(self, path: str | os.PathLike[str], every: int | None) -> None:
-        if every is not None and (isinstance(every, bool) or every < 1):
+        if every is not None and not is_whole(every, 1):
             raise ValueError(f"fit: checkpoint_every is a whole number of at least 1, not {every!r}")
         self.path, self.every = path, every
 

@@ -25,6 +25,7 @@ from chainrule.errors import (
     ShapeError,
     TrainingWarning,
 )
+from chainrule.kinds import is_whole
 from chainrule.nn.hooks import in_use
 from chainrule.nn.module import Module
 from chainrule.optim.lr_scheduler import LRScheduler
@@ -327,5 +328,5 @@ def _check(model: Any, optimizer: Any, epochs: Any) -> None:
 
 def refuse_epochs(owner: str, epochs: Any) -> None:
     """Refuse what is no count of epochs."""
-    if isinstance(epochs, bool) or not isinstance(epochs, int | np.integer) or epochs < 0:
+    if not is_whole(epochs, 0):
         raise ValueError(f"{owner}: epochs is a whole number from 0, not {epochs!r}")

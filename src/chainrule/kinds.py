@@ -1,0 +1,23 @@
+"""What kind of number something is that a program gave; a truth value is none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def is_whole(x: Any, least: int | None = None) -> bool:
+    """Whether something is a whole number, of Python's type or of NumPy's, and no less than the least.
+
+    >>> import numpy as np
+    >>> from chainrule.kinds import is_whole
+    >>> is_whole(np.int64(3), 1), is_whole(0, 1), is_whole(True), is_whole(2.0)
+    (True, False, False, False)
+    """
+    return isinstance(x, int | np.integer) and not isinstance(x, bool) and (least is None or bool(x >= least))
+
+
+def is_real(x: Any) -> bool:
+    """Whether something is a real number, of Python's types or of NumPy's."""
+    return isinstance(x, int | float | np.integer | np.floating) and not isinstance(x, bool)
