@@ -61,14 +61,19 @@ def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", metavar="NAME", choices=list(BENCHMARKS), help=f"one of: {', '.join(BENCHMARKS)}")
     parser.add_argument("--json", action="store_true", help="print every run as JSON instead of the table")
+    parser.add_argument("--markdown", action="store_true", help="print the table as docs/benchmarks.md has it")
     parser.add_argument("--strict", action="store_true", help="end with an error where a target is missed")
     return parser.parse_args()
 
 
-def print_rows(rows: list[harness.Row]) -> None:
+def print_rows(rows: list[harness.Row], markdown: bool) -> None:
     """The table: drawn on a terminal, plain columns elsewhere."""
     console = Console()
     lines = [row.cells() for row in rows]
+    if markdown:
+        for line in (HEADINGS, ["---"] * len(HEADINGS), *lines):
+            print(f"| {' | '.join(line)} |")
+        return
     if console.is_terminal:
         table = Table(*HEADINGS)
         for line in lines:
@@ -114,7 +119,7 @@ def main() -> int:
         records = [row.record() for row in rows]
         print(json.dumps({"machine": machine, "rows": records, "notes": notes, "failed": failed}, indent=1))
     else:
-        print_rows(rows)
+        print_rows(rows, options.markdown)
         print(*notes, *failed, sep="\n", end="\n" if notes or failed else "")
         print(f"Medians (least–most); ratios of neighbouring runs. {machine}, {perf_counter() - start:.0f} s in all.")
     missed = any(row.holds is False for row in rows)
