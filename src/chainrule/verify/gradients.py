@@ -14,10 +14,9 @@ from chainrule.core.state import quietly
 from chainrule.differences import ORDER, SURE, Array, Compared, Ladder, rank
 from chainrule.errors import GraphError
 from chainrule.verify.backward import faults_of
-from chainrule.verify.by_catalogue import by_catalogue
 from chainrule.verify.differing import Differing
 from chainrule.verify.moved import Found, Mover
-from chainrule.verify.naming import Wrong, by_its_arrays
+from chainrule.verify.naming import Wrong, by_catalogue, by_its_arrays
 from chainrule.verify.pair import Pair
 from chainrule.verify.pytorch import InTorch, is_torch
 from chainrule.verify.report import Checked, Report, worst_first
