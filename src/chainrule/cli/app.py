@@ -15,10 +15,9 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
-from typer.core import TyperGroup
 
 from chainrule.cli import auditing, compiling, grading, lessons, network, verifying
-from chainrule.cli.help import Command, write_examples
+from chainrule.cli.help import Command, Group
 from chainrule.cli.telling import (
     AsJson,
     Detail,
@@ -91,13 +90,8 @@ def came_of_ctrl_c(error: BaseException | None) -> bool:
     return False
 
 
-class Commands(TyperGroup):
+class Commands(Group):
     """All commands; what is wrong with their words is told whatever signs are in them."""
-
-    def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        """End the help with examples."""
-        super().format_epilog(ctx, formatter)
-        write_examples("", formatter)
 
     def make_context(self, *words: Any, **settings: Any) -> Any:
         with ctrl_c_as_stopped():

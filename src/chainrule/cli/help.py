@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "": (
@@ -99,19 +99,23 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 """What to type after the name of the program, by command; each line runs after those above it."""
 
 
-class Command(TyperCommand):
-    """A command whose help ends with examples."""
+class WithExamples:
+    """Help that ends with examples, each on a line of its own, however long."""
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        """Print the examples, each on a line of its own, however long."""
-        super().format_epilog(ctx, formatter)
-        write_examples(self.name or "", formatter)
+        super().format_epilog(ctx, formatter)  # type: ignore[misc]  # a command's or a group's
+        examples = EXAMPLES.get(ctx.info_name if ctx.parent else "")
+        if examples:
+            with formatter.section("For example"):
+                formatter.write("".join([f"  {this_program()} {words}\n" for words in examples]))
 
 
-def write_examples(command: str, formatter: Any) -> None:
-    if command in EXAMPLES:
-        with formatter.section("For example"):
-            formatter.write("".join([f"  {this_program()} {words}\n" for words in EXAMPLES[command]]))
+class Command(WithExamples, TyperCommand):
+    """A command whose help ends with examples."""
+
+
+class Group(WithExamples, TyperGroup):
+    """Commands under one name, whose help ends with examples."""
 
 
 def this_program() -> str:

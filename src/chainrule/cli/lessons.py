@@ -12,9 +12,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-from typer.core import TyperGroup
 
-from chainrule.cli.help import write_examples
+from chainrule.cli.help import Group
 from chainrule.cli.telling import Json, refuse_unknown_options, say
 from chainrule.errors import FileError
 from chainrule.printable import printable
@@ -100,18 +99,13 @@ def list_chapters(console: Console, counts: Mapping[int, tuple[int, int]]) -> No
 Seed = Annotated[int | None, typer.Option(min=0, help="Draw other numbers; the same seed draws the same.")]
 
 
-class Exercises(TyperGroup):
+class Exercises(Group):
     """The commands of exercises: a number in place of a command asks that exercise, or marks an answer to it."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Let `exercise 8.2` stand for `exercise ask 8.2`."""
         first = next((word for word in args if not word.startswith("-")), "")
         return super().parse_args(ctx, [ASK, *args] if first and first not in self.commands else args)
-
-    def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        """End the help with examples."""
-        super().format_epilog(ctx, formatter)
-        write_examples("exercise", formatter)
 
 
 def read_out(text: str) -> None:

@@ -8,9 +8,8 @@ from itertools import pairwise
 from typing import Any
 
 from chainrule.errors import ChainruleError
-from chainrule.kinds import is_whole
 from chainrule.optim.optimizer import Optimizer, Settings
-from chainrule.optim.schedule import LRScheduler
+from chainrule.optim.schedule import LRScheduler, counted, for_each
 
 Numbers = float | Sequence[float]
 """One number for every group, or one for each."""
@@ -63,9 +62,9 @@ class OneCycleLR(LRScheduler):
             )
         self.pct_start, self.anneal_strategy, self.three_phase = pct_start, anneal_strategy, three_phase
         self.cycle_momentum, self.div_factor, self.final_div_factor = cycle_momentum, div_factor, final_div_factor
-        self.max_lr = _for_each("max_lr", max_lr, len(groups))
-        self.base_momentum = _for_each("base_momentum", base_momentum, len(groups))
-        self.max_momentum = _for_each("max_momentum", max_momentum, len(groups))
+        self.max_lr = for_each("OneCycleLR", "max_lr", max_lr, len(groups))
+        self.base_momentum = for_each("OneCycleLR", "base_momentum", base_momentum, len(groups))
+        self.max_momentum = for_each("OneCycleLR", "max_momentum", max_momentum, len(groups))
         for group, most in zip(groups, self.max_lr, strict=True):
             group["lr"] = group["initial_lr"] = most / div_factor
         super().__init__(optimizer)
@@ -121,14 +120,4 @@ def _steps(total: Any, epochs: Any, steps: Any) -> int:
     given = {"total_steps": total} if total is not None else {"epochs": epochs, "steps_per_epoch": steps}
     if None in given.values():
         raise ValueError("OneCycleLR needs total_steps, or both epochs and steps_per_epoch")
-    for name, count in given.items():
-        if not is_whole(count, 1):
-            raise ValueError(f"OneCycleLR: {name} is a whole number of at least 1, not {count!r}")
-    return math.prod(map(int, given.values()))
-
-
-def _for_each(name: str, given: Numbers, groups: int) -> list[float]:
-    numbers: list[float] = list(given) if isinstance(given, Sequence) else [given] * groups
-    if len(numbers) != groups:
-        raise ValueError(f"OneCycleLR: {name} has {len(numbers)} numbers for {groups} groups of parameters")
-    return numbers
+    return math.prod([counted("OneCycleLR", **{name: count}) for name, count in given.items()])

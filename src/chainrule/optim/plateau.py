@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from chainrule.optim.optimizer import Optimizer
-from chainrule.optim.schedule import LRScheduler
+from chainrule.optim.schedule import LRScheduler, for_each
 
 
 class ReduceLROnPlateau(LRScheduler):
@@ -53,9 +53,7 @@ class ReduceLROnPlateau(LRScheduler):
         self.mode, self.factor, self.patience = mode, factor, patience
         self.threshold, self.threshold_mode, self.cooldown, self.eps = threshold, threshold_mode, cooldown, eps
         groups = len(getattr(optimizer, "param_groups", ()))
-        self.min_lrs = list(min_lr) if isinstance(min_lr, Sequence) else [min_lr] * groups
-        if len(self.min_lrs) != groups:
-            raise ValueError(f"ReduceLROnPlateau: min_lr has {len(self.min_lrs)} numbers for {groups} groups")
+        self.min_lrs = for_each("ReduceLROnPlateau", "min_lr", min_lr, groups)
         self.watch = watch
         self.best = math.inf if mode == "min" else -math.inf
         self.num_bad_epochs = self.cooldown_counter = 0

@@ -142,7 +142,7 @@ class StepLR(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
-        self.step_size = _count("StepLR", step_size=step_size)
+        self.step_size = counted("StepLR", step_size=step_size)
         self.gamma = gamma
         super().__init__(optimizer)
 
@@ -161,7 +161,7 @@ class MultiStepLR(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, milestones: Sequence[int], gamma: float = 0.1) -> None:
-        self.milestones = sorted(_count("MultiStepLR", milestone=milestone) for milestone in milestones)
+        self.milestones = sorted(counted("MultiStepLR", milestone=milestone) for milestone in milestones)
         self.gamma = gamma
         super().__init__(optimizer)
 
@@ -236,7 +236,7 @@ class CosineAnnealingLR(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:  # noqa: N803 - PyTorch's name
-        self.T_max = _count("CosineAnnealingLR", T_max=T_max)
+        self.T_max = counted("CosineAnnealingLR", T_max=T_max)
         self.eta_min = eta_min
         super().__init__(optimizer)
 
@@ -268,7 +268,7 @@ class LinearLR(LRScheduler):
             )
         self.start_factor = start_factor
         self.end_factor = end_factor
-        self.total_iters = _count("LinearLR", total_iters=total_iters)
+        self.total_iters = counted("LinearLR", total_iters=total_iters)
         super().__init__(optimizer)
 
     def rate(self, initial: float, epoch: int) -> float:
@@ -294,7 +294,7 @@ class SequentialLR(LRScheduler):
 
     def __init__(self, optimizer: Optimizer, schedulers: Sequence[LRScheduler], milestones: Sequence[int]) -> None:
         self.schedulers = _parts("SequentialLR", optimizer, schedulers)
-        self.milestones = [_count("SequentialLR", milestone=milestone) for milestone in milestones]
+        self.milestones = [counted("SequentialLR", milestone=milestone) for milestone in milestones]
         if len(self.milestones) != len(self.schedulers) - 1:
             raise ValueError(
                 f"SequentialLR: {len(self.schedulers)} schedules need one milestone between each two, and there are "
@@ -399,9 +399,17 @@ def _plain(held: Any) -> Any:
     return [_plain(part) for part in cast("Sequence[Any]", held)] if isinstance(held, list | tuple) else held
 
 
-def _count(owner: str, **counts: Any) -> int:
+def counted(owner: str, **counts: Any) -> int:
     """A number of epochs: a whole number of at least 1."""
     ((name, count),) = counts.items()
     if not is_whole(count, 1):
         raise ValueError(f"{owner}: {name} is a whole number of at least 1, not {count!r}")
     return int(count)
+
+
+def for_each(owner: str, name: str, given: float | Sequence[float], groups: int) -> list[float]:
+    """A number for each group of parameters, of one for all or of one for each."""
+    numbers: list[float] = list(given) if isinstance(given, Sequence) else [given] * groups
+    if len(numbers) != groups:
+        raise ValueError(f"{owner}: {name} has {len(numbers)} numbers for {groups} groups of parameters")
+    return numbers

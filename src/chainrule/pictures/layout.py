@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from chainrule.core.walk import finished_first
 from chainrule.errors import MissingExtra
 from chainrule.pictures.sketch import Box, Frame, Sketch
 from chainrule.pictures.widths import width_of
@@ -213,21 +214,13 @@ class Level:
             if link.source is not None and link.target is not None:
                 into[link.target].append(link.source)
                 uses[link.source].append(link.target)
-        waiting = [len(set(sources)) for sources in into]
-        ready = [i for i, count in enumerate(waiting) if not count]
-        done: list[int] = []
-        while ready:
-            i = ready.pop()
-            done.append(i)
+        inputs_first: list[int] = finished_first(range(len(self.items)), into.__getitem__)
+        for i in inputs_first:
             self.items[i].rank = max([self.items[j].rank + 1 for j in into[i]], default=0)
-            for j in set(uses[i]):
-                waiting[j] -= 1
-                if not waiting[j]:
-                    ready.append(j)
         entered = {link.target for link in self.links if link.source is None}
-        for i in reversed(done):
+        for i, item in enumerate(self.items):
             if not into[i] and uses[i] and i not in entered:
-                self.items[i].rank = min([self.items[j].rank for j in uses[i]]) - 1
+                item.rank = min([self.items[j].rank for j in uses[i]]) - 1
 
     def add_lanes(self) -> None:
         """A lane in every column that an arrow passes on its way."""

@@ -12,6 +12,7 @@ from typing import Any, cast
 from chainrule.core import Value
 from chainrule.core.operation import Pointwise
 from chainrule.core.tensor import Tensor
+from chainrule.core.walk import finished_first
 from chainrule.pictures.live import Live
 from chainrule.program import Step
 
@@ -83,17 +84,11 @@ def nodes_in(x: Any) -> list[Any]:
 def made(outputs: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
     """The nodes between what went into a module and what came out, and its own leaves."""
     stop = set(inputs)
-    found: list[Any] = []
-    seen = set(stop)
-    stack = [x for x in outputs if x not in stop]
-    while stack:
-        node = stack.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        found.append(node)
-        stack.extend([x for x in node.inputs if isinstance(x, Value | Tensor)])
-    return found
+
+    def inside(nodes: Iterable[Any]) -> list[Any]:
+        return [x for x in nodes if isinstance(x, Value | Tensor) and x not in stop]
+
+    return finished_first(inside(outputs), lambda node: inside(node.inputs))
 
 
 def by_calls(live: Live, calls: Calls) -> dict[Step, Path]:
@@ -176,19 +171,7 @@ def cyclic(live: Live, block: Mapping[Step, Path]) -> set[Path]:
                 ready.append(y)
     # What is left lies on a cycle, or behind one.
     left = {x: [y for y in uses.get(x, ()) if y not in done] for x in set(at.values()) if x not in done}
-    return {x for x in left if isinstance(x, tuple) and comes_back(x, left)}
-
-
-def comes_back(block: Any, uses: Mapping[Any, Sequence[Any]]) -> bool:
-    """Whether a way leads from a block to itself."""
-    seen: set[Any] = set()
-    waiting = list(uses[block])
-    while waiting:
-        x = waiting.pop()
-        if x not in seen:
-            seen.add(x)
-            waiting.extend(uses[x])
-    return block in seen
+    return {x for x in left if isinstance(x, tuple) and x in finished_first(left[x], left.__getitem__)}
 
 
 def name_inside(live: Live, owner: Mapping[Step, Path]) -> None:

@@ -101,8 +101,13 @@ class Tape:
 
     def call(self, function: Any, name: str, args: Sequence[Any], settings: Mapping[str, Any]) -> Any:
         """Run a function on what the traced things stand for, and write it down."""
-        places: list[int] = []
-        template = tuple([self.placed(x, places) for x in args])
+        places: dict[int, None] = {}
+
+        def hole(x: Traced) -> Hole:
+            places[x.place] = None
+            return Hole(x.place)
+
+        template = exchanged(tuple(args), Traced, hole)
         plain = {key: bare(x) for key, x in settings.items()}
         template, extra = by_keyword(name, template)
         plain = {**plain, **extra}
@@ -125,7 +130,7 @@ class Tape:
 
         def rebuilt(*values: Any) -> Any:
             known = dict(zip(places, values, strict=True))
-            return function(*[filled(x, known) for x in template], **plain)
+            return function(*exchanged(template, Hole, lambda hole: known[hole.place]), **plain)
 
         rebuilt.__name__ = name
         value = rebuilt(*[self.notes[i].value for i in places])
@@ -138,16 +143,6 @@ class Tape:
     def above(self, place: int, cut: Collection[int] = ()) -> set[int]:
         """All that something was computed from; not beyond what is cut."""
         return set(finished_first(self.notes[place].inputs, lambda x: () if x in cut else self.notes[x].inputs))
-
-    def placed(self, x: Any, places: list[int]) -> Any:
-        """An argument with a hole wherever a traced thing stands."""
-        if isinstance(x, Traced):
-            if x.place not in places:
-                places.append(x.place)
-            return Hole(x.place)
-        if isinstance(x, list | tuple):
-            return type(x)([self.placed(part, places) for part in x])
-        return x
 
 
 def arranged(a: Any, b: Any, arrangement: tuple[bool, bool, bool]) -> Any:
@@ -171,18 +166,16 @@ def is_numeric(x: Any) -> bool:
     return isinstance(x, int | float | np.ndarray | np.generic)
 
 
-def filled(x: Any, known: Mapping[int, Any]) -> Any:
-    """An argument with its holes filled."""
-    if isinstance(x, Hole):
-        return known[x.place]
-    return type(x)([filled(part, known) for part in x]) if isinstance(x, list | tuple) else x
+def exchanged(x: Any, kind: type[Any], of: Callable[[Any], Any]) -> Any:
+    """An argument with something else for all of one kind that is in it, in lists and tuples too."""
+    if isinstance(x, kind):
+        return of(x)
+    return type(x)([exchanged(part, kind, of) for part in x]) if isinstance(x, list | tuple) else x
 
 
 def bare(x: Any) -> Any:
     """What a traced thing stands for."""
-    if isinstance(x, Traced):
-        return x.value
-    return type(x)([bare(part) for part in x]) if isinstance(x, list | tuple) else x
+    return exchanged(x, Traced, lambda traced: traced.value)
 
 
 def by_keyword(name: str, template: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:

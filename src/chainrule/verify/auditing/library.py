@@ -15,7 +15,7 @@ import numpy as np
 
 from chainrule.core.operation import book, compositions
 from chainrule.core.tensor import Tensor
-from chainrule.verify.answers.traced import BOOK_NAMES, MADE, Tape, Traced, bare, entered, has_traced
+from chainrule.verify.answers.traced import BOOK_NAMES, MADE, Tape, Traced, bare, entered, exchanged, has_traced
 from chainrule.verify.auditing.values import Builtin, Module, Unknown, on_tape, unknown_among
 
 MODULES = {
@@ -78,12 +78,12 @@ class Library:
 
     def plain(self, x: Any) -> Any:
         """A value without its tape, where it serves as a size or an index."""
-        if isinstance(x, Traced):
+
+        def counted(x: Traced) -> Any:
             self.counts.add(x.place)
             return x.value.item() if x.value.ndim == 0 else x.value
-        if isinstance(x, list | tuple):
-            return type(x)([self.plain(part) for part in x])
-        return x
+
+        return exchanged(x, Traced, counted)
 
     def call(self, name: str, args: Sequence[Any], settings: Mapping[str, Any]) -> Any:
         """A function of a library by its full name."""
