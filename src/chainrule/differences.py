@@ -56,11 +56,11 @@ NEARBY = 3
 
 @dataclass(frozen=True, slots=True)
 class Quotient:
-    """A central difference quotient, and how far it may be off at most."""
+    """A central difference quotient, and how far it is from a derivative at most."""
 
     step: float
-    value: Array
-    error: Array
+    value: Any
+    error: float
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,13 @@
-"""What kind of number something is that a program gave; a truth value is none."""
+"""What kind of thing something is that a program gave; a truth value is no number."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+
+PLAIN = (bool, int, float, complex, str, bytes, np.generic, type(None))
+"""Kinds of which a thing is all that its value is."""
 
 
 def is_whole(x: Any, least: int | None = None) -> bool:
@@ -21,3 +24,8 @@ def is_whole(x: Any, least: int | None = None) -> bool:
 def is_real(x: Any) -> bool:
     """Whether something is a real number, of Python's types or of NumPy's."""
     return isinstance(x, int | float | np.integer | np.floating) and not isinstance(x, bool)
+
+
+def is_equal(x: Any, other: Any) -> bool:
+    """Whether something is the same thing as another, or an equal plain one of its kind."""
+    return x is other or (isinstance(other, PLAIN) and type(x) is type(other) and bool(x == other))

@@ -81,7 +81,10 @@ def test_what_bends_is_no_kink(text, x):
     assert found.verdict == "agrees"
 
 
-@pytest.mark.parametrize(("text", "x", "derivative"), [("log(x)", -1.0, -1.0), ("sqrt(x)", 0.0, np.inf)])
+@pytest.mark.parametrize(
+    ("text", "x", "derivative"),
+    [("log(x)", -1.0, -1.0), ("sqrt(x)", 0.0, np.inf), ("2*x", np.inf, 2.0), ("2*x", np.nan, 2.0)],
+)
 def test_without_numbers_there_is_no_verdict(text, x, derivative):
     assert comparison(text, derivative, x=x).verdict == "no number"
 

@@ -22,8 +22,8 @@ def made(monkeypatch):
     """Nothing is known yet; which steps were traced."""
     monkeypatch.setattr(step, "step_cache", step_cache.StepCache())
     traced = []
-    usual = step.simplified
-    monkeypatch.setattr(step, "simplified", lambda trace, *laws: traced.append(trace) or usual(trace, *laws))
+    usual = step.shortened
+    monkeypatch.setattr(step, "shortened", lambda trace: traced.append(trace) or usual(trace))
     return traced
 
 

@@ -17,9 +17,9 @@ import numpy as np
 
 from chainrule.codegen.copied import made_again
 from chainrule.codegen.identifiers import function_name
-from chainrule.codegen.laws import LAST, LAWS
+from chainrule.codegen.laws import shortened
 from chainrule.codegen.scanned import scan
-from chainrule.codegen.simplified import simplified, with_numbers
+from chainrule.codegen.simplified import with_numbers
 from chainrule.codegen.version import RUNS, TARGETS, Version, default_target, plain
 from chainrule.collector import without_collector
 from chainrule.core import Value
@@ -183,7 +183,7 @@ class Compiled:
         made_for = described(self.f, args, settings)
         given = None if settings else flatten(args)[1]
         whole = with_numbers(whole, refuse_if_different(self.name, whole, again))
-        shorter, fired = simplified(whole, LAWS, LAST)
+        shorter, fired = shortened(whole)
         return Version(shorter, whole, fired, made_for, identifier(self.name), self.target, given)
 
     def needs_version(self) -> Version:

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.codegen.simplified import MOST_FOLDED, Builder, is_constant
+from chainrule.codegen.simplified import MOST_FOLDED, Builder, is_constant, simplified
 from chainrule.core.operation import Pointwise
-from chainrule.program import Kind, Step
+from chainrule.program import Kind, Step, Trace
 from chainrule.program.steps import axes_along, steps_in
 from chainrule.rules.linear import kept
 
@@ -57,6 +57,11 @@ def law(
         return function
 
     return declared
+
+
+def shortened(trace: Trace) -> tuple[Trace, Counter[str]]:
+    """A program as short as these laws make it, and how often each of them did something."""
+    return simplified(trace, LAWS, LAST)
 
 
 def name_of(x: Any) -> str:
@@ -472,15 +477,21 @@ def factor_of(b: Builder, x: Any, step: Step) -> tuple[Any, Step] | None:
 
     In another type the multiple may be another number: 2n runs over in eight bits, and is rounded in float32.
     """
-    if not is_only(x, "mul", "div") or x.dtype != step.dtype or step.dtype.kind != "f":
+    found = number_in(b, x) if isinstance(x, Step) and x.dtype == step.dtype else None
+    if found is None or is_only(x, "mul"):
+        return found
+    return (1 / found[0], found[1]) if found[0] else None
+
+
+def number_in(b: Builder, x: Step) -> tuple[float, Step] | None:
+    """The number by which a step multiplies or divides, where it is moderate, and what it multiplies or divides."""
+    if not is_only(x, "mul", "div") or x.dtype.kind != "f":
         return None
     number, rest = x.inputs if is_only(x, "mul") else x.inputs[::-1]
     known = b.number(number)
-    if known is None or not isinstance(rest, Step) or not is_moderate(known, step):
+    if known is None or not isinstance(rest, Step) or not is_moderate(known, x):
         return None
-    if is_only(x, "mul"):
-        return float(known), rest
-    return (1 / float(known), rest) if known else None
+    return float(known), rest
 
 
 def is_moderate(number: Any, step: Step) -> bool:
@@ -604,13 +615,8 @@ def multiple_once(b: Builder, step: Step) -> Any:
 
 def multiple(b: Builder, step: Step) -> tuple[tuple[str, float], Step, bool] | None:
     """How a step multiplies or divides by a number, of which size, what, and whether the number is less than 0."""
-    if not is_only(step, "mul", "div") or step.dtype.kind != "f":
-        return None
-    number, x = step.inputs if is_only(step, "mul") else step.inputs[::-1]
-    known = b.number(number)
-    if not known or not isinstance(x, Step) or x.dtype != step.dtype or not is_moderate(known, step):
-        return None
-    return (name_of(step), abs(float(known))), x, known < 0
+    number, x = number_in(b, step) or (0.0, step)
+    return ((name_of(step), abs(number)), x, number < 0) if number and x.dtype == step.dtype else None
 
 
 def factors_of(b: Builder, x: Step) -> list[Step]:

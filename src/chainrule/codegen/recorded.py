@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 from chainrule.codegen import taped
 from chainrule.codegen.again import Again
 from chainrule.codegen.lanes import Arrays, Lanes, own_arrays
-from chainrule.codegen.laws import LAST, LAWS
+from chainrule.codegen.laws import shortened
 from chainrule.codegen.native import machine
 from chainrule.codegen.readings import Reading
-from chainrule.codegen.simplified import simplified
 from chainrule.codegen.version import Version, default_target
 from chainrule.core.operation import book
 from chainrule.core.state import Quiet
@@ -152,7 +151,7 @@ class Recorded:
         whole = trace(both, *examples)
         names = [self.name_of_array(members) for members, _ in groups]
         named = {x: name for x, name in zip(whole.given, names, strict=True) if x}
-        shorter, fired = simplified(whole._replace(names=named), LAWS, LAST)
+        shorter, fired = shortened(whole._replace(names=named))
         said = f"a graph of {len(program)} steps, in {len(lanes.classes)} classes of up to {lanes.widest} lanes"
         self.version = Version(shorter, whole, fired, said, self.name, default_target())
 

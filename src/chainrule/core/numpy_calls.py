@@ -15,6 +15,7 @@ import numpy as np
 
 from chainrule.core.operation import book, compositions
 from chainrule.errors import DtypeError
+from chainrule.kinds import is_equal
 
 OTHER_NAMES = {
     "absolute": "abs",
@@ -143,7 +144,7 @@ def sorted_out(
     places = [name for name, parameter in mine.items() if parameter.kind is parameter.POSITIONAL_OR_KEYWORD]
     found: dict[str, Any] = {}
     for name, x in (kwargs if many else {**dict(zip(order, args, strict=False)), **kwargs}).items():
-        if name in theirs and is_default(x, theirs[name].default):
+        if name in theirs and is_equal(x, theirs[name].default):
             continue
         place = order.index(name) if name in theirs else len(places)
         ours_is = OUR_NAMES.get(name, name)
@@ -164,11 +165,6 @@ def sorted_out(
             break
         leading.append(found.pop(name))
     return leading, found
-
-
-def is_default(x: Any, default: Any) -> bool:
-    """Whether an argument says no more than leaving it out would."""
-    return x is default or (type(x) in (bool, int, float, str) and type(x) is type(default) and x == default)
 
 
 @lru_cache(maxsize=512)

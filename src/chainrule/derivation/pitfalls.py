@@ -174,12 +174,9 @@ def other_data(tape: Tape, node: Step) -> Iterator[dict[Step, Any]]:
 
 def beside(program: Program, node: Step) -> list[Step]:
     """The results that meet what a node moves, and that it does not move."""
-    moved, found = {node}, dict[Step, None]()
-    for step in program.steps[node.place + 1 :]:
-        if not moved.isdisjoint(step.needs):
-            moved.add(step)
-            found.update(dict.fromkeys([x for x in step.needs if x.op is not None]))
-    return [step for step in found if step not in moved]
+    moved = program.taking_in([node])
+    met = [x for step in program.steps if step in moved and step is not node for x in step.needs if x.op is not None]
+    return [step for step in dict.fromkeys(met) if step not in moved]
 
 
 def stays_at(

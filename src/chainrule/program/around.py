@@ -28,12 +28,12 @@ from chainrule.core import Value
 from chainrule.core.compiled import machine
 from chainrule.core.graph import Node
 from chainrule.core.labels import is_users_file
+from chainrule.kinds import PLAIN, is_equal
 
 MOST_PLACES = 4000
 """No more is watched."""
 MOST_BYTES = 1 << 22
 """Of an array that is larger only the name is watched, and not its numbers."""
-PLAIN = (bool, int, float, complex, str, bytes, np.generic, type(None))
 CONTAINERS = (list, tuple, dict, set, deque, bytearray, UserList, UserDict, ChainMap, MappingProxyType)
 VIEWS = tuple(map(type, ({}.keys(), {}.values(), {}.items())))
 """What shows a part of a dict."""
@@ -78,11 +78,6 @@ def owner_and_key(read: Any) -> tuple[Any, str | None]:
         if read.func is getattr and len(read.args) == 2:
             return read.args
     return read, None
-
-
-def is_equal(now: Any, was: Any) -> bool:
-    """Whether something is the same thing, or an equal plain one."""
-    return now is was or (isinstance(was, PLAIN) and type(now) is type(was) and now == was)
 
 
 SAME = object()

@@ -176,6 +176,14 @@ class Program:
             rows.append((step.kind, named(step.op), step.shape, step.dtype, inputs, repr(settings)))
         return [*rows, tuple([number[output] for output in self.outputs])]
 
+    def taking_in(self, some: Iterable[Step]) -> set[Step]:
+        """Some steps, and all that were computed from them, also where no derivative goes; O(steps)."""
+        found = set(some)
+        for step in self.steps:
+            if not found.isdisjoint(step.needs):
+                found.add(step)
+        return found
+
     def between(self, wrt: Collection[Step], outputs: Iterable[Step] | None = None) -> list[Step]:
         """The steps that move with some of `wrt` and reach some output, consumers first; O(steps)."""
         reaching = set(self.outputs if outputs is None else outputs)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from chainrule.core.operation import kernel
-from chainrule.kinds import is_whole
 
 
 @kernel
 def height_and_width(setting, name, least):
     """A setting for both directions: one whole number, or two of them."""
     pair = tuple(setting) if isinstance(setting, (tuple, list)) else (setting, setting)
-    if len(pair) != 2 or not all([is_whole(n, least) for n in pair]):
+    whole = [isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n >= least for n in pair]
+    if len(pair) != 2 or not all(whole):
         raise ValueError(f"{name} is a whole number of at least {least}, or two of them, not {setting!r}")
     return int(pair[0]), int(pair[1])
 

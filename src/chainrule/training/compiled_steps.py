@@ -23,9 +23,8 @@ from chainrule.data.structure import mapped
 from chainrule.errors import GraphError
 from chainrule.training.batches import Batch, OfArrays, as_given
 from chainrule.training.step import Outcome, Prepared, TrainingStep, is_own, refuse_hooks
-from chainrule.training.step_cache import is_written_here
 from chainrule.training.step_program import MadeOf, Unready, parts_of
-from chainrule.training.step_state import settings_of
+from chainrule.training.step_state import is_written_here, settings_of
 
 if TYPE_CHECKING:
     from chainrule.training.run import Run

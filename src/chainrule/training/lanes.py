@@ -32,9 +32,8 @@ from chainrule.training.batches import as_given
 from chainrule.training.callbacks import out_of_patience
 from chainrule.training.generators import generators_of
 from chainrule.training.step import Prepared, TrainingStep, rows_of
-from chainrule.training.step_cache import is_written_here
 from chainrule.training.step_program import parts_of
-from chainrule.training.step_state import State, settings_of
+from chainrule.training.step_state import State, is_written_here, settings_of
 
 Array = NDArray[Any]
 GATHERED_BYTES, GATHERED_FOR = 2**22, 4

@@ -18,9 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.codegen.compiled import refuse_if_different
-from chainrule.codegen.laws import LAST, LAWS
+from chainrule.codegen.laws import shortened
 from chainrule.codegen.scanned import ADVANCES, STAYS
-from chainrule.codegen.simplified import simplified
 from chainrule.codegen.version import RUNS, Version, default_target, plain
 from chainrule.collector import without_collector
 from chainrule.core.graph import from_array
@@ -37,9 +36,9 @@ from chainrule.program.around import Around
 from chainrule.program.trace import paths
 from chainrule.training.batches import Batch, arrays_of, as_given, dtype_of, output_of
 from chainrule.training.cost import descend, loss_number, loss_of, refuse_cut_off
-from chainrule.training.step_cache import is_written_here, likeness, step_cache
+from chainrule.training.step_cache import likeness, step_cache
 from chainrule.training.step_program import Draw, Example, MadeOf, draws_of, example_of, parts_of
-from chainrule.training.step_state import State, are_the_same, attributes_of, memory_key, settings_of
+from chainrule.training.step_state import State, are_the_same, attributes_of, is_written_here, memory_key, settings_of
 
 Array = np.ndarray[Any, Any]
 
@@ -252,7 +251,7 @@ class TrainingStep:
             if again is not None:
                 refuse_if_different(self.name, example.trace, again)
             with without_collector():
-                shorter, fired = simplified(example.trace, LAWS, LAST)
+                shorter, fired = shortened(example.trace)
                 version = Version(shorter, example.trace, fired, described(data, places), "step", self.target)
             step_cache.keep(key, version, example, state.without)
         alone = rows is None and data[2] is None

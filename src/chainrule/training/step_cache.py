@@ -21,6 +21,7 @@ from chainrule.core.operation import Operation
 from chainrule.core.tensor import Tensor
 from chainrule.nn.module import Module, Parameter
 from chainrule.training.step_program import Draw, Example, MadeOf
+from chainrule.training.step_state import is_written_here
 
 MOST, MOST_BYTES = 64, 2**26
 """Programs that are kept, and the memory of the examples on which they were traced."""
@@ -72,12 +73,6 @@ class Likeness:
         ):
             return x
         raise Unlike
-
-
-def is_written_here(x: Any) -> bool:
-    """Whether a function, or the class of an object, is this package's."""
-    found = getattr(x, "__module__", None)
-    return (found if isinstance(found, str) else type(x).__module__).startswith("chainrule.")
 
 
 def make_of(model: Module, loss: Any) -> Hashable | None:

@@ -58,7 +58,7 @@ class State:
         buffers = {name: held for part in parts for name, held in part.named_buffers()}
         self.buffers = {name: held for name, held in buffers.items() if not is_count(held)}
         self.counting = {name: held for name, held in buffers.items() if is_count(held)}
-        self.shared = type(optimizer).__module__.startswith("chainrule.")
+        self.shared = is_written_here(optimizer)
         self.look()
 
     def look(self) -> None:
@@ -238,3 +238,9 @@ def are_the_same(one: Sequence[Any], other: Sequence[Any]) -> bool:
 
 
 PLAIN = (bool, int, float, str, tuple, type(None))
+
+
+def is_written_here(x: Any) -> bool:
+    """Whether a function, or the class of an object, is this package's."""
+    found = getattr(x, "__module__", None)
+    return (found if isinstance(found, str) else type(x).__module__).startswith("chainrule.")

@@ -13,7 +13,7 @@ import numpy as np
 from chainrule.core.state import Quiet
 from chainrule.core.term import Term, constant, forward_order, name_of, replay
 from chainrule.derivation.tape.tape import Tape, size_of
-from chainrule.program import Kind, Step, run
+from chainrule.program import Kind, Program, Step, run
 from chainrule.program.lift import NODES
 from chainrule.program.run import run_operation
 
@@ -43,7 +43,7 @@ def ties(tape: Tape) -> list[Tie]:
     program = lifted.program
     wrt = [lifted.step[x] for x in tape.wrt] or [x for x in program.leaves if x.kind is Kind.PARAMETER]
     path = [lifted.step[node] for node in tape.path]
-    choosing = choices(program.steps, path, wrt)
+    choosing = choices(program, path, wrt)
     # What moves conditions alone has no gradient.
     gradients = [tape.gradients.get(lifted.nodes[x.place], 0.0) for x in wrt]
     if not choosing or not all([np.all(np.isfinite(g)) for g in gradients]):
@@ -71,12 +71,9 @@ def takes_in_more(node: Any) -> bool:
     return len(node.edges) < len([x for x in node.inputs if isinstance(x, NODES)])
 
 
-def choices(order: Iterable[Step], path: Iterable[Step], wrt: Collection[Step]) -> dict[Step, set[int]]:
+def choices(program: Program, path: Iterable[Step], wrt: Collection[Step]) -> dict[Step, set[int]]:
     """The steps with an input that was made of what moves and hands on no gradient, and the places of such inputs."""
-    moving = set(wrt)
-    for step in order:
-        if not moving.isdisjoint(step.needs):
-            moving.add(step)
+    moving = program.taking_in(wrt)
     found: dict[Step, set[int]] = {}
     for step in path:
         passed = {i for i, _ in step.edges}

@@ -11,7 +11,7 @@ import numpy as np
 
 from chainrule.core.state import Quiet
 from chainrule.core.term import Term, forward_order
-from chainrule.differences import ladder, noise_of, steps_for
+from chainrule.differences import Ladder, Quotient, ladder, noise_of, steps_for
 from chainrule.errors import ChainruleError
 
 Array = Any
@@ -30,15 +30,6 @@ IMAGINARY = 2.0**-100
 """No difference is taken, so a complex step can be as small as one likes (Squire and Trapp, 1998)."""
 COARSE = 1e-3
 """An operation without a complex form is wrong by its whole slope, and the differences that tell are good to 1e-8."""
-
-
-@dataclass(frozen=True, slots=True)
-class Quotient:
-    """A central difference quotient, and how far it is from the derivative at most."""
-
-    step: float
-    value: Array
-    error: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,30 +75,34 @@ def compared(
     derivative: Array,
     term: Term,
 ) -> Compared:
-    """The derivative of `function` in one entry beside its quotients; some thirty runs of it."""
+    """The derivative of `function` in one entry beside its quotients; some fifty runs of it."""
 
-    def at(shift: float) -> tuple[Array, float]:
+    def along(shift: float) -> tuple[Array, float]:
         x = np.array(values[name], dtype=float)
         before = float(x[place])
         x[place] = before + shift
-        return np.asarray(function({**values, name: x if x.ndim else float(x)}), dtype=float), float(x[place])
-
-    def slope(up: float, down: float) -> Array:
-        (above, high), (below, low) = at(up), at(-down)
-        return (above - below) / (high - low) if high != low else np.full(np.shape(above), np.nan)
+        return function({**values, name: x if x.ndim else float(x)}), float(x[place]) - before
 
     entry = abs(float(np.asarray(values[name], dtype=float)[place]))
     derivative = np.asarray(derivative, dtype=float)
+    if not np.isfinite(entry):
+        return Compared(name, place, derivative, (), None, None, 0.0)
     with Quiet():
-        size = float(np.abs(at(0.0)[0]).max(initial=0.0))
         scale = max(entry, 1.0)
-        nearby = np.abs(np.nan_to_num(slope(NEARBY * scale, NEARBY * scale), posinf=0.0, neginf=0.0)).max(initial=0.0)
-        allowed = RELATIVE * float(np.abs(derivative).max(initial=0.0) + nearby) + ROUNDING * size / scale
         steps = steps_for(entry, scale)
+        found = ladder(along, steps, noise_of(along, entry or scale))
+        slopes = (found.above - found.below) / (found.right_steps + found.left_steps)[:, None]
         quotients = [
-            Quotient(step, value, distance(value, derivative)) for step in steps for value in [slope(step, step)]
+            Quotient(step, value, distance(value, derivative))
+            for step, value in zip(steps, slopes.reshape(-1, *derivative.shape), strict=True)
         ]
-        sides = sides_of_kink(at, entry, scale)
+        nearby = [
+            x for q in sorted(quotients, key=lambda q: abs(q.step - NEARBY * scale))[:1] for x in np.ravel(q.value)
+        ]
+        steep = max([abs(float(x)) for x in nearby if np.isfinite(x)], default=0.0)
+        size = float(np.abs(found.here).max(initial=0.0))
+        allowed = RELATIVE * float(np.abs(derivative).max(initial=0.0) + steep) + ROUNDING * size / scale
+        sides = sides_of_kink(found, derivative.shape)
         return Compared(
             name,
             place,
@@ -119,23 +114,16 @@ def compared(
         )
 
 
-def sides_of_kink(at: Callable[[float], tuple[Array, float]], entry: float, scale: float) -> Any:
+def sides_of_kink(found: Ladder, shape: Place) -> tuple[Array, Array] | None:
     """The slopes on both sides where they stay apart however small the step is; None where they do not.
 
     An output without a kink has its derivative on either side.
     """
-    here, before = at(0.0)
-
-    def along(shift: float) -> tuple[Array, float]:
-        value, there = at(shift)
-        return value, there - before
-
-    found = ladder(along, steps_for(entry, scale), noise_of(along, entry or scale))
     if not found.kink.any():
         return None
     best = found.best[0]
-    pairs = [found.sides(j) if found.kink[j] else (best[j], best[j]) for j in range(here.size)]
-    left, right = (np.array([pair[side] for pair in pairs]).reshape(here.shape) for side in (0, 1))
+    pairs = [found.sides(j) if kink else (best[j], best[j]) for j, kink in enumerate(found.kink)]
+    left, right = (np.reshape([pair[side] for pair in pairs], shape) for side in (0, 1))
     return left, right
 
 
