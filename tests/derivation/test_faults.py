@@ -358,6 +358,54 @@ def test_where_rounding_leaves_no_digits_the_page_says_so(text):
         check(told)
 
 
+CANCELS = [
+    ("x - y - x", ["x=1e16", "y=1.85"], "-2"),
+    ("x - y - x", ["x=1e16", "y=0.5"], "0"),
+    ("(x + y)*(x - y) - x**2", ["x=1e8", "y=0.3"], "0"),
+    ("sqrt(x + 1) - sqrt(x)", ["x=1e16", "y=1"], "0"),
+    ("(x + y - 1)/x", ["x=2e-16", "y=1"], "1.11022"),
+]
+
+
+@pytest.mark.parametrize(("text", "given", "has"), CANCELS)
+def test_a_number_that_rounding_alone_left_is_no_side_of_an_equation(text, given, has):
+    for dialect in (None, "graph", "paths", "jacobian"):
+        told = graded(f"h = {text}; f = w*h + w*y", *given, "w=3", wrt="w", dialect=dialect)
+        check(told)
+        line = next(x for x in told.plain().splitlines() if x.startswith("  h = "))
+        assert line.endswith(f"rounding leaves too few digits: the computer has {has})")
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "line"),
+    [
+        ("x - x", ["x=0.1"], "h = x - x = 0"),
+        ("x*0.3 - 0.03", ["x=0.1"], "h = x*0.3 - 0.03 = 0"),
+        ("sqrt(x + 1) - sqrt(x)", ["x=1e12"], "h = sqrt(x + 1) - sqrt(x) = 5e-7"),
+        ("x**2 - 2*x + 1", ["x=1.0001"], "h = x**2 - 2*x + 1 = 1e-8"),
+    ],
+)
+def test_what_cancels_out_has_the_digits_that_are_its_own(text, given, line):
+    assert line in graded(f"h = {text}; f = w*h", *given, "w=3", wrt="w").plain().splitlines()[3].strip()
+
+
+def test_a_derivative_that_only_the_computer_has_as_0_is_not_said_to_be_0():
+    text = graded("h = x - y - x; f = w*h", "x=1e16", "y=0.5", "w=3", wrt="w").plain()
+    assert "df_dw = -0.5" in text
+    assert "The gradient is 0" not in text
+
+
+def test_a_result_of_one_entry_is_told_by_its_row_and_its_column():
+    given = [
+        "u=[-0.02, -0.92, 0.73]",
+        "A=[[2.11, -0.61, -1.18], [-0.29, -0.08, -2.13], [0.32, -0.02, 1.82]]",
+        "b=[1, 2, 3]",
+    ]
+    told = graded("solve(A, u) @ (b @ A)", *given, wrt="u", dialect="jacobian")
+    check(told)
+    assert "v9 = reshape(v2, shape=(1, 3)) @ reshape(v6, shape=(3, 1))" in told.plain(width=400)
+
+
 @pytest.mark.parametrize("output", [lambda x: 5.0 / (2.5 / x), lambda x: x / (1 / x) + x, lambda x: cr.tanh(1 / x) + x])
 def test_no_infinite_number_is_written_in_an_equation(output):
     x = cr.Value(0.0, label="x")

@@ -6,7 +6,7 @@ stays, and words say what in it is not defined, and where.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -35,19 +35,26 @@ from chainrule.maths.check import (
     TOO_LARGE,
     amplifies,
     compared_undefined,
+    digits_after_cancelling,
     digits_after_elimination,
     is_finite,
     judged,
     loses_all_digits,
+    magnitude,
     ties,
     undefined,
 )
-from chainrule.maths.numerals import DIGITS
+from chainrule.maths.numerals import DIGITS, FULL
+from chainrule.maths.precise import vanishes_precisely
 from chainrule.maths.tree import LETTERS, all_parts, equation, has_letters, parts
 from chainrule.maths.values import Values, running_in
 
 TOO_FEW_DIGITS = "of numbers so far apart in size rounding leaves too few digits to compare"
 """What is said where two sides differ by what rounding makes of their letters."""
+
+
+CANCELLED = "its terms cancel out, of which rounding leaves too few digits"
+"""What is said where the terms of one side are so large that their rounding is all of the result."""
 
 
 TIED = "rounding decides here which of two equal numbers is larger"
@@ -64,7 +71,7 @@ class Checking:
     Sides may be `floor` apart: what rounding leaves of sums that cancel out. `digits` are those of numbers in words;
     an equation has its own. `rounding_of` tells how far the engine's number for a letter may be off, and `left_over`
     which entries of it are nothing else: these are seen as 0. What stands on a page in several places is worked out
-    once.
+    once. Of terms that cancel out, all the letters of which are `given`, it is known whether nothing is left of them.
     """
 
     def __init__(
@@ -74,12 +81,14 @@ class Checking:
         digits: int = DIGITS,
         rounding_of: Callable[[Tree, Any], float] = lambda letter, number: 0.0,
         left_over: Callable[[Tree, Any], Any] = lambda letter, number: np.False_,
+        given: Container[Tree] = (),
     ) -> None:
         self.values = Values(environment)
         self.floor = floor
         self.digits = digits
         self.rounding_of = rounding_of
         self.left_over = left_over
+        self.given = given
         self._found: dict[int, tuple[Any, Any]] = {}
         self._letters: dict[int, tuple[Tree, tuple[tuple[Tree, frozenset[str]], ...]]] = {}
         self._numbers: dict[tuple[Tree, frozenset[str]], Any] = {}
@@ -140,6 +149,12 @@ class Checking:
         left = digits_after_elimination(chain, values, part.digits)
         if left < 1 or (left < part.digits and part.numbers > 1) or loses_all_digits(chain, values):
             return without_numbers(part, TOO_FEW_DIGITS)
+        own = digits_after_cancelling(chain, values)
+        if own < 1 or self._is_lost(chain):
+            has = [": the computer has ", part.sides[-1]] if part.numbers else []
+            return without_numbers(part, said(CANCELLED, *has))
+        if part.numbers == 1 and part.digits < FULL:
+            left = min(left, own)
         if left < part.digits:
             part = replace(part, sides=(*part.sides[:-1], in_digits(part.sides[-1], left)), digits=left)
         part = self._without_left_over(part, chain)
@@ -166,6 +181,16 @@ class Checking:
         words = left_in_entries(np.ravel(numbers)[left])
         sides = (*part.sides[:-1], Matrix(rows, last.shape))
         return replace(part, sides=sides, note=together(part.note, words))
+
+    def _is_lost(self, chain: Relation) -> bool:
+        """Whether terms do not cancel out where the computer has nothing but a 0 of them."""
+        *sides, last = chain.sides
+        if last.shape or self.values.of(last) != 0:
+            return False
+        sizes = {x: float(np.max(magnitude(x, self.values), initial=0.0)) for x in sides if has_letters(x)}
+        environment, given = self.values.environment, self.given
+        lost = (vanishes_precisely(x, environment, given, size) is False for x, size in sizes.items() if size)
+        return any(lost)
 
     def _is_rounding(self, chain: Relation, found: Different) -> bool:
         """Whether two sides differ by no more than the engine's own numbers of them may be off."""
@@ -267,7 +292,8 @@ def not_defined(part: Equation, found: Undefined, values: Values) -> Equation:
 def without_numbers(part: Equation, words: Words) -> Equation:
     """The sides in symbols, with words in place of the numbers."""
     symbols = tuple([side for side in part.sides if has_letters(side)]) or part.sides[:1]
-    return replace(part, sides=symbols, numbers=0, signs=(), note=together(without_ending(part.note), words))
+    note = without_ending(part.note)
+    return replace(part, sides=symbols, numbers=0, signs=(), note=note if note == words else together(note, words))
 
 
 def in_digits(x: Tree, digits: int) -> Tree:

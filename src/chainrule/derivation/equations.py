@@ -20,7 +20,7 @@ from chainrule.derivation.words import Words, listed, said, text_of
 from chainrule.errors import UNFIT, ChainruleError
 from chainrule.maths import Number, Tree, check, numeral, plain
 from chainrule.maths.arranged import units_in
-from chainrule.maths.check import AMPLIFIED, EPSILON, SMALLEST, alike, is_finite, magnitude, vanishes
+from chainrule.maths.check import AMPLIFIED, EPSILON, SMALLEST, alike, is_finite, left_by_rounding, magnitude, vanishes
 from chainrule.maths.numerals import DIGITS, FULL
 from chainrule.maths.tree import Applied, all_parts, applied, equation, matrix
 from chainrule.maths.values import Values, value
@@ -38,10 +38,6 @@ RESIDUE = 1e-14
 
 TELLING = 1e-6
 """Rounding that may be larger than this is no mere nothing, and its size is told."""
-NEARLY = 1e4
-"""Terms so many times larger than their sum nearly cancel out."""
-ROUNDINGS = 4 * 2.0**-53
-"""What rounding makes of a sum of a few terms, relative to the largest of them."""
 
 
 class Show(NamedTuple):
@@ -204,7 +200,7 @@ def worked_out(
         # What is left of terms that cancel out has no digits of its own.
         note = together(note, left_over(result, digits, size))
     elif digits < FULL and np.ndim(result) == 0:
-        digits = min(digits, left_by_rounding(result, size))
+        digits = min(digits, max(1, left_by_rounding(result, size)))
     shown = Number("0") if is_lost else Show(digits)(result)
     for more in range(digits, FULL + 1) if exact else ():
         parts = list(numbers(Show(more))) if numbers else []
@@ -218,13 +214,6 @@ def worked_out(
         return Equation((*symbols, *exact, shown), len(exact) + 1, note=note, digits=digits)
     last, fewer, left = as_far_as_rounding_allows(exact, result, digits, size)
     return Equation((*symbols, *exact, last), len(exact) + 1, note=together(note, left), digits=fewer)
-
-
-def left_by_rounding(result: float, size: float) -> int:
-    """How many digits of a number are its own, where rounding took some of those of terms of this size."""
-    if not result or abs(result) >= size / NEARLY or not np.isfinite(size):
-        return FULL
-    return max(1, int(np.floor(np.log10(abs(result)) - np.log10(size) - np.log10(ROUNDINGS))))
 
 
 def has_infinite(tree: Tree) -> bool:

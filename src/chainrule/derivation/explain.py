@@ -254,9 +254,9 @@ def assembled(
         undefined = {slope: np.full(np.shape(environment.get(slope, x)), np.nan) for slope, x in tape.undefined.items()}
         environment = ChainMap[Tree, Any](undefined, *environment.maps)
     warnings, floor = trap(tape), rounding_floor(tape)
-    checking = Checking(
-        environment, floor, request.digits, partial(rounding_of_letter, tape), partial(left_over_of, tape)
-    )
+    given = {tape.symbols[x] for x in tape.order if x.op is None}
+    about = (partial(rounding_of_letter, tape), partial(left_over_of, tape), given)
+    checking = Checking(environment, floor, request.digits, *about)
     story = (*checking.of(answer.story), *warnings)
     conventions = conventions_of(tape, request.layout if dialect == "jacobian" else "")
     short = (

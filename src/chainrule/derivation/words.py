@@ -9,6 +9,9 @@ from chainrule.maths import Tree, latex
 Words = str | tuple[str | Tree, ...]
 """What a reader is told; a text alone has no formula in it."""
 
+ZERO = "The gradient is 0"
+"""How the words on why it is begin."""
+
 
 def said(*parts: Words | Tree) -> Words:
     """Texts, trees, and words that were made before, as words in a row.

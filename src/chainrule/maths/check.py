@@ -52,6 +52,10 @@ NOTHING = 1e-12
 """What is left of terms that cancel out, relative to the largest of them, may be rounding below this."""
 
 
+NEARLY = 1e4
+"""Terms so many times larger than their sum nearly cancel out."""
+
+
 SINGLE = 2.0**-23
 """One rounding in single precision, in which a program may have compared what a page has in double."""
 TOO_LARGE = ("add", "sub", "mul", "div", "reciprocal", "pow", "square", "exp", "exp2", "expm1", "sinh", "cosh")
@@ -199,6 +203,23 @@ def loses_all_digits(chain: Relation, values: Values) -> bool:
             if np.any(is_lost & (apart > LEFT * largest_in(side, values))):
                 return True
     return False
+
+
+def left_by_rounding(result: float, size: float) -> int:
+    """How many digits of a number are its own, where rounding took some of those of terms of this size."""
+    if not result or abs(result) >= size / NEARLY or not np.isfinite(size):
+        return FULL
+    return int(np.floor(np.log10(abs(result)) - np.log10(size) - np.log10(2 * EPSILON)))
+
+
+def digits_after_cancelling(chain: Relation, values: Values) -> int:
+    """How many digits of a number are its own, where terms of its formula cancel out."""
+    *sides, last = chain.sides
+    result = values.of(last)
+    if np.ndim(result) or not result or not is_finite(result):
+        return FULL
+    sizes = [float(np.max(magnitude(x, values), initial=0.0)) for x in sides if has_letters(x)]
+    return left_by_rounding(float(result), max(sizes, default=0.0))
 
 
 def digits_after_elimination(chain: Relation, values: Values, digits: int) -> int:

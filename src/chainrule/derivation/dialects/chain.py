@@ -14,7 +14,7 @@ from chainrule.derivation.request import Explanation, Request
 from chainrule.derivation.scalars.links import Cancellation, Chain, Link, chain_of
 from chainrule.derivation.scalars.targets import each_target
 from chainrule.derivation.tape.tape import Tape
-from chainrule.derivation.words import Words, pieces, said
+from chainrule.derivation.words import ZERO, Words, pieces, said
 from chainrule.maths import Number, Symbol, Tree, plain
 from chainrule.maths.tree import equation
 
@@ -184,8 +184,8 @@ def zero_story(chain: Chain) -> list[Note]:
         return []
     zeros = list(zero_links(chain.links))
     if not zeros:
-        return [Note("The gradient is 0 in floating point: the product of its factors is too small for a number.")]
-    return [Note(said("The gradient is 0 because ", reason_of(link, chain), ".")) for link in zeros]
+        return [Note(f"{ZERO} in floating point: the product of its factors is too small for a number.")]
+    return [Note(said(f"{ZERO} because ", reason_of(link, chain), ".")) for link in zeros]
 
 
 def reason_of(link: Link, chain: Chain) -> Words:

@@ -51,7 +51,7 @@ from chainrule.derivation.typed.formula import TypedFormula, formula_from, items
 from chainrule.derivation.typed.line_by_line import LineByLine, line_by_line
 from chainrule.derivation.typed.room import as_one_of_several, in_room
 from chainrule.derivation.vector import JACOBIAN
-from chainrule.derivation.words import Words, listed, said
+from chainrule.derivation.words import ZERO, Words, listed, said, text_of
 from chainrule.errors import ChainruleError, FormulaError, GraphError
 from chainrule.expression.arguments import numbers_in, values_of
 from chainrule.maths import Derivative as Slope
@@ -242,7 +242,9 @@ class Answer:
             story += self.comparison.story
         products = self.products(slopes)
         environment = self.environment()
-        checking = Checking(environment, rounding_of=self.rounding_of_letter, left_over=self.left_over_of_letter)
+        given = {self.typed.symbol(name) for name in self.values or ()}
+        about = (self.rounding_of_letter, self.left_over_of_letter, given)
+        checking = Checking(environment, 0.0, DIGITS, *about)
         opening, second, products = map(checking.of, (opening, second, products))
         own = (*opening, *second, *products)
         known = {x.symbol: x for x in base.known}
@@ -503,8 +505,10 @@ class Answer:
 
         name = leibniz(self.output, self.typed.symbol(self.typed.wrt[0]))
         title, story, short = rebuilt((base.title, base.story, base.short), seen)
-        if not slope:
+        if not slope and short == base.short:
             return replace(base, title=title, story=story)
+        # Nor does it say why a derivative would be 0 that is not.
+        story, short = [tuple([x for x in blocks if not says_why_zero(x)]) for blocks in (story, short)]
         # What the engine's number would say of a step is another thing.
         step = of_a_step(self.output, name.below, float(slope), self.options.nudge, is_bent=True)
         kept = [x for x in short if not isinstance(x, Paragraph) or is_legend(x)]
@@ -697,6 +701,11 @@ class Answer:
                 shown([HESSIAN], blocks, self.options.digits),
             ]
         return story
+
+
+def says_why_zero(block: Block) -> bool:
+    """Whether words say why a gradient is 0."""
+    return isinstance(block, Note) and text_of(block.text).startswith(ZERO)
 
 
 def is_legend(block: Block) -> bool:
