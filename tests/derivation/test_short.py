@@ -12,6 +12,7 @@ from chainrule.errors import GraphError, ShapeError
 from chainrule.maths import Derivative, Symbol, unicode
 
 from .pages import PAGES, derivations
+from .run_as_numpy import check
 from .spelled import spelled
 
 TOLD = [pytest.param(name, told, id=f"{name}-{dialect}") for name, dialect, told in derivations()]
@@ -380,6 +381,40 @@ def test_the_gradient_in_a_weight_of_any_net_has_a_formula(layer):
         assert any(line.startswith("  dloss_dweight = dloss_d") and ".T @ data" in line for line in text.split("\n"))
         assert len(back) > 1
         assert len(text.splitlines()) <= 13
+
+
+ROWS, COLUMNS = "axis = −1) 𝟏ᵀ", "axis = 0)"
+NORMALISATIONS = {
+    "layer norm": (cr.nn.LayerNorm(3), f"(∂L/∂x̂ − mean(∂L/∂x̂, {ROWS} − x̂ ⊙ mean(∂L/∂x̂ ⊙ x̂, {ROWS}) ⊘ s 𝟏ᵀ", "axis 1"),
+    "bare": (
+        cr.nn.LayerNorm(3, elementwise_affine=False),
+        f"(∂L/∂x̂ − mean(∂L/∂x̂, {ROWS} − x̂ ⊙ mean(∂L/∂x̂ ⊙ x̂, {ROWS}) ⊘ s 𝟏ᵀ",
+        "s = (mean((X",
+    ),
+    "batch norm": (
+        cr.nn.BatchNorm1d(3),
+        f"(∂L/∂x̂ − 𝟏 mean(∂L/∂x̂, {COLUMNS} − x̂ ⊙ 𝟏 mean(∂L/∂x̂ ⊙ x̂, {COLUMNS}) ⊘ 𝟏 s",
+        "over s; s is the root of the variance",
+    ),
+    "by hand": (
+        lambda x: (x - cr.mean(x)) / cr.sqrt(cr.var(x)),
+        "(∂L/∂x̂ − mean(∂L/∂x̂) 𝟏 𝟏ᵀ − mean(∂L/∂x̂ ⊙ x̂) x̂)/s",
+        "s = std(X)",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", NORMALISATIONS)
+def test_a_normalisation_has_the_gradient_that_books_give(kind):
+    """Ioffe and Szegedy (2015) give it step by step; what is left of it is this, whoever wrote the normalisation."""
+    layer, formula, spread = NORMALISATIONS[kind]
+    X = cr.Tensor([[1.0, 2, 4], [0, 1, -1]], requires_grad=True)
+    L = cr.sum(layer(X) ** 3)
+    told = cr.explain(L, X)
+    check(told)
+    assert f"∂L/∂X = {formula}" in told.text(width=120)
+    assert spread in told.text(width=120)
+    assert len(told.text(width=80).splitlines()) <= 12
 
 
 def test_the_surprise_at_probabilities_has_the_error_for_gradient():

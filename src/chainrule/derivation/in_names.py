@@ -6,6 +6,7 @@ is said in those of the named steps that use it: one link of the chain rule for 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from itertools import islice
 from typing import Any
@@ -18,13 +19,15 @@ from chainrule.core.term import REFUSALS, Term, constant, forward_order, name_of
 from chainrule.custom import CustomRule
 from chainrule.derivation.network.entrywise import REPEATING
 from chainrule.derivation.scalars.slopes import is_finite
+from chainrule.derivation.tape.standardized import Standardized, standardized
 from chainrule.derivation.tape.tape import Tape
 from chainrule.derivation.tape.ties import untied
+from chainrule.derivation.words import Words, said
 from chainrule.errors import GraphError
-from chainrule.maths import Tree, plain
+from chainrule.maths import Tree, numeral, plain
 from chainrule.maths.of_terms import tree_of_term
 from chainrule.maths.tree import has_letters
-from chainrule.program import Step, term_of
+from chainrule.program import Lifted, Step, term_of
 from chainrule.rewrite import operations, shortest
 
 MOST_PARTS = 100
@@ -58,7 +61,16 @@ def in_names(tape: Tape, *, lent: bool = True, numbered: bool = False) -> InName
     # Looked at before anything is lifted: a graph of many steps without names has no formula to show.
     if is_long(tape, named):
         return None
-    lifted = tape.lifted
+    lifted = tape.taken_apart if numbered else tape.lifted
+    node_of = dict(zip(lifted.program.steps, lifted.nodes, strict=True))
+    normal: dict[Step, Standardized] = {}
+    for step in lifted.program.steps:
+        how = standardized(step)
+        if how is not None and not any([id(node_of[x]) in tape.labels for x in how.steps if isinstance(x, Step)]):
+            normal[step] = how
+            if numbered:
+                inside = {node_of[x] for x in how.steps if isinstance(x, Step)}
+                named = (named - inside) | {node_of[step], node_of[how.spread]}
     letters: dict[Step, Any] = {}
     for step, node in zip(lifted.program.steps, lifted.nodes, strict=True):
         if node in named:
@@ -72,7 +84,7 @@ def in_names(tape: Tape, *, lent: bool = True, numbered: bool = False) -> InName
             others = (x for x in lifted.program.leaves if is_symbol(letters.get(x)) and x.shape == step.shape)
             of = next((x for x in others if np.array_equal(1 - lifted.nodes[x.place].data, node.data)), None)
             letters[step] = letters[step] if of is None else 1 - letters[of]
-    return InNames(tape, letters)
+    return InNames(tape, lifted, letters, normal)
 
 
 def is_long(tape: Tape, named: set[Node]) -> bool:
@@ -125,12 +137,18 @@ def in_place_of(term: Term, letter: Term, share: Any) -> Any:
 class InNames:
     """The named steps of a program as terms over each other, and their gradients."""
 
-    def __init__(self, tape: Tape, letters: dict[Step, Any]) -> None:
+    def __init__(
+        self, tape: Tape, lifted: Lifted, letters: dict[Step, Any], normal: Mapping[Step, Standardized]
+    ) -> None:
         self.tape = tape
-        self.lifted = tape.lifted
+        self.lifted = lifted
         self.letters = letters
+        self.normal = normal
+        """The steps that are normalisations."""
         self._short: dict[Node, Any] = {}
         self._whole: dict[Node, Any] = {}
+        self.as_in_books: set[Node] = set()
+        """The nodes whose gradients have their form from a book, and not from the rewriter."""
         self.gradient_of: dict[Term, Node] = {}
         """The nodes of the letters that stand for gradients."""
         self.trees: dict[Term, Tree] = {x: tape.symbols[self.node(step)] for step, x in letters.items() if is_symbol(x)}
@@ -183,6 +201,18 @@ class InNames:
         found = self.tree(self.term(self.lifted.step[node]))
         return None if found is None or len(plain(found)) > LONGEST else found
 
+    def normalised(self, node: Node) -> Words:
+        """What was normalised to give a node, or the spread that it was divided by, in words; empty for any other."""
+        step = self.lifted.step.get(node)
+        for normal, how in self.normal.items():
+            x, spread = [self.tree(self.letters.get(y)) for y in (how.x, how.spread)]
+            if x is not None and spread is not None and step is normal:
+                return said(x, f" less its mean{how.along}, over ", spread)
+            if x is not None and step is how.spread:
+                plus = (" plus ", numeral(how.eps)) if how.eps else ()
+                return said("the root of the variance of ", x, how.along, *plus)
+        return ""
+
     @property
     def longest(self) -> int:
         """Characters of the longest formula."""
@@ -208,7 +238,7 @@ class InNames:
         """The gradient in a node as a term with few operations; None where it has none."""
         if node not in self._short:
             total = self.totals.get(node)
-            found = None if total is None else shortest(total).term
+            found = total if total is None or node in self.as_in_books else shortest(total).term
             for term, letter in self.called_by_the_book if found is not None else ():
                 found = in_place_of(term, letter, found)
             self._short[node] = found
@@ -260,7 +290,7 @@ class InNames:
         found: dict[Node, Any] = {}
         for step in reversed(self.named):
             node, own = self.node(step), self.letters.get(step)
-            if node not in self.tape.gradients:
+            if node not in self.tape.gradients or (is_symbol(own) and own not in held and step is not output):
                 continue
             g = constant(np.ones(step.shape)) if step is output else self.settled(node, own, held, found)
             term = self.term(step)
@@ -268,6 +298,10 @@ class InNames:
                 # What enters it gets a share that has no formula.
                 held.update(dict.fromkeys([x for x, other in step_of.items() if other.place < step.place]))
                 continue
+            how = self.normal.get(step) if is_symbol(own) else None
+            if how is not None:
+                term, spread = [self.letters[x] if x in self.letters else self.term(x) for x in (how.x, how.spread)]
+                g = how.gradient(g, own, spread)
             moving = [x for x in forward_order([term]) if x in step_of]
             try:
                 shares = gradients_of([term], [g], moving, record=True)
@@ -278,6 +312,10 @@ class InNames:
                 shares = [in_place_of(term, own, share) for share in shares]
             shares = [untied(share, self.numbers) for share in shares]
             for x, share in zip(moving, shares, strict=True):
+                if how is not None and x not in held and operations(term).count == 0:
+                    self.as_in_books.add(self.node(step_of[x]))
+                else:
+                    self.as_in_books.discard(self.node(step_of[x]))
                 held[x] = share if x not in held else None if held[x] is None or share is None else held[x] + share
         for x in held:
             self.settled(self.node(step_of[x]), x, held, found)

@@ -59,6 +59,12 @@ def meanings_of(
             return None
         numbered = tape.node_of.get(letter)
         numbered = numbered if numbered in tape.numbered else None
+        normalised = "" if named is None or numbered is None or letter in own else named.normalised(numbered)
+        if normalised:
+            own.add(letter)
+            meanings[letter] = normalised
+            waiting += [x.whole for x in foreign([Paragraph(normalised)])]
+            continue
         written = (
             None if named is None or not all_the_way else in_known_names(tape, named, numbered, own.union(waiting))
         )

@@ -73,16 +73,15 @@ def short_story(
     found += telling(tape, named, request, dialect, answer, own, checking)
     shown: list[Block] = []
     explained: list[Block] = []
-    kept = 0
-    for _ in range(MOST_LINES):
+    # With fewer equations there are fewer letters: so many lines as they take at first may be too many.
+    for kept in range(MOST_LINES):
         # What explains the letters takes room itself, and what has no room needs no explanation.
         pieces = [replace(piece, versions=[*piece.versions]) for piece in found]
         fit(pieces, MOST_LINES - count - kept)
         shown = blocks_of(pieces)
         explained = letters(tape, named, answer.symbols, shown, request.digits)
-        if (lines := sum(map(lines_of, explained))) <= kept:
+        if sum(map(lines_of, explained)) <= kept:
             break
-        kept = lines
     return (*with_places(shown), *checking.of(explained), *last)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from chainrule.core.labels import find_labels, names_by_role, users_frames
 from chainrule.core.tensor import Tensor
+from chainrule.derivation.tape.standardized import letters_of_normalisations
 from chainrule.maths import Symbol, Tree
 from chainrule.maths import names as maths_names
 from chainrule.maths.tree import exact, made
@@ -56,6 +57,8 @@ def symbols_for(
             symbol = replace(letters[labels[id(node)]], shape=tuple(node.shape))
             symbols[node] = maths_names.unlike(symbol, taken)
     results, constants = numbered("v", taken), numbered("c", taken)
+    normal = letters_of_normalisations(nodes[: len(order)], taken)
+    symbols = {**normal, **symbols}
     for node in nodes[: len(order)]:
         if node not in symbols:
             symbols[node] = shaped(next(results), node.shape)

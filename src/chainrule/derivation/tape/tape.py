@@ -20,7 +20,8 @@ from chainrule.core.tensor import Tensor
 from chainrule.core.walk import Edges, made_from, walk
 from chainrule.custom import CustomRule
 from chainrule.derivation.notation import derivative
-from chainrule.derivation.tape.naming import as_made, data_of, labels_for, symbols_for
+from chainrule.derivation.tape.naming import as_made, data_of, labels_for, numbered, shaped, symbols_for
+from chainrule.derivation.tape.standardized import letters_of_normalisations, taken_apart
 from chainrule.derivation.tape.unchanged import called, check_unchanged
 from chainrule.derivation.words import Words, said
 from chainrule.errors import ChainruleError, DtypeError, GraphError
@@ -126,6 +127,22 @@ class Tape:
     def lifted(self) -> Lifted:
         """The same computation as a program. O(nodes)."""
         return lift(self.output)
+
+    @cached_property
+    def taken_apart(self) -> Lifted:
+        """The same with normalisations in parts, which have letters and gradients too from then on. O(nodes)."""
+        lifted, gradients = taken_apart(self.lifted, self.number_of)
+        self.gradients.update(gradients)
+        taken = {x for x in self.symbols.values() if isinstance(x, Symbol)}
+        letters: dict[Node, Tree] = {**letters_of_normalisations(gradients, taken)}
+        results = numbered("v", taken)
+        for x in lifted.nodes if gradients else ():
+            if x not in self.symbols and x not in letters:
+                letters[x] = shaped(next(results), x.shape)
+        self.symbols.update(letters)
+        self.numbered.update(letters)
+        self.node_of.update({letter: x for x, letter in letters.items()})
+        return lifted
 
     @cached_property
     def net(self) -> Net | NotANet:
