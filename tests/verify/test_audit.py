@@ -85,6 +85,7 @@ NOTEBOOKS = {
     "encoder": Expected(4),
     "root_mean_square": Expected(6),
     "clipped_norm": Expected(2),
+    "language": Expected(2),
 }  # fmt: skip
 
 

@@ -197,14 +197,16 @@ class Expressions(ABC):
         return self.binary(kind, x, y)  # type: ignore[arg-type]  # signs of comparison stand in the same table
 
     def of_subscript(self, node: ast.Subscript, scope: Scope) -> Any:
-        owner, key = self.value(node.value, scope), self.key(node.slice, scope)
+        owner = self.value(node.value, scope)
+        if isinstance(owner, Builtin):
+            parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+            return self.library.joined(owner.name, self.elements(parts, scope))
+        key = self.key(node.slice, scope)
         unknown = unknown_among((owner, *(key if isinstance(key, tuple) else (key,))))
         if unknown is not None:
             self.meet([unknown] if isinstance(owner, Traced) else ())
             return unknown
         self.tape.spot = node
-        if isinstance(owner, Builtin):
-            return self.library.joined(owner.name, key)
         if isinstance(owner, Traced):
             return owner[key]
         return owner[self.library.plain(key)]

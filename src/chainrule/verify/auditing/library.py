@@ -121,13 +121,13 @@ class Library:
             return on_tape(self.tape, function(*args, **settings))
         return self.tape.call(function, str(BOOK_NAMES.get(name, name)), list(args), settings)
 
-    def joined(self, name: str, key: Any) -> Any:
+    def joined(self, name: str, parts: list[Any]) -> Any:
         """What ``np.c_[…]`` and ``np.r_[…]`` give."""
-        if name not in ("numpy.c_", "numpy.r_"):
+        unknown = unknown_among(parts)
+        if unknown is not None:
+            return unknown
+        if name not in ("numpy.c_", "numpy.r_") or any(isinstance(part, str) for part in parts):
             return Unknown(f"{name}[…] is not read")
-        parts = list(key) if isinstance(key, tuple) else [key]
-        if any(isinstance(part, slice | str) for part in parts):
-            return Unknown(f"{name}[…] of a range is not read")
         function = np.column_stack if name == "numpy.c_" else np.hstack
         return self.of_numpy(function.__name__, function, [parts], {})
 
