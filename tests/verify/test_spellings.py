@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from chainrule.errors import FormulaError
 from chainrule.verify.grade import Grade, grade
+from chainrule.verify.latex import from_latex
 
 LINEAR = "h = X @ theta\nJ = sum((h - y)**2)/(2*m)"
 LAYER = "z = W @ x + b\na = tanh(z)\nL = 0.5*sum((a - t)**2)"
@@ -70,3 +72,33 @@ def test_a_matrix_beside_a_vector_is_a_matrix_product_in_a_problem_too() -> None
     shapes = {"W": (3, 2), "x": 2, "b": 3, "V": (2, 3), "t": 2}
     program = "z = W x + b; h = tanh(z); o = V h; L = ½ sum((o − t)²)"
     assert grade(program, "(o − t) hᵀ", wrt="V", shapes=shapes).right
+
+
+@pytest.mark.parametrize(
+    ("latex", "typed"),
+    [
+        (r"\sqrt{x}", "sqrt(x)"), (r"\tanh x", " tanh(x)"), (r"\tanh(x)", " tanh(x)"), (r"u^{'}", "u'"),
+        (r"a^{[2]T}", "a2ᵀ"), (r"a^{(1)}", "a1"), (r"\theta\Theta", "θΘ"), (r"\widehat{yx}", "yxhat"),
+    ],
+)  # fmt: skip
+def test_latex_is_read_as_it_is_typed(latex: str, typed: str) -> None:
+    assert from_latex(latex) == typed
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (r"\frac{h - y", "this { is never closed"), (r"\frac", "something is missing after this"),
+        (r"\begin{cases} x", "never closed with"), (r"\foo", r"an answer has no \\foo"),
+        (r"\sum_i h", r"no \\sum: write the sum as code"), ("(h - y).foo()", "a formula has no .foo"),
+        ("# nothing", "there is no formula"), ("X' * delta", "delta is no name of the problem"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_is_pointed_at(answer: str, said: str) -> None:
+    with pytest.raises(FormulaError, match=said):
+        graded(LINEAR, answer, "theta")
+
+
+@pytest.mark.parametrize("answer", ["X.T @ (h - y).astype(float) / m", "X.T @ (h - y)[:, 0][:, None]/m", "X.T @ dh"])
+def test_what_numpy_has_beside_is_read(answer: str) -> None:
+    assert graded(LINEAR, answer, "theta").right
