@@ -546,7 +546,7 @@ def test_modules_are_used_in_evaluation_mode():
 def test_what_is_no_module_or_useless_is_refused():
     with pytest.raises(DtypeError, match=r"module is a module of cr.nn or a function .* not int"):
         ModuleClassifier(3).fit(X, THREE)
-    with pytest.raises(DtypeError, match="made a int, and not a module"):
+    with pytest.raises(DtypeError, match="made an int, and not a module"):
         ModuleClassifier(lambda inputs, outputs, rng: 3).fit(X, THREE)
     with pytest.raises(DataError, match=r"one class for each example, and y has shape \(90, 3\)"):
         ModuleClassifier(make).fit(X, LABELS)

@@ -174,7 +174,7 @@ def test_outputs_that_are_not_one_number():
         cr.grad(lambda x: (x, x))(1.0)
     with pytest.raises(GraphError, match="nothing"):
         cr.grad(lambda x: None)(1.0)
-    with pytest.raises(DtypeError, match="str"):
+    with pytest.raises(DtypeError, match="gave a text"):
         cr.grad(lambda x: "text")(1.0)
     with pytest.raises(GraphError, match="one number"):
         cr.hessian(cr.sin)(np.ones(2))

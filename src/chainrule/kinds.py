@@ -29,3 +29,11 @@ def is_real(x: Any) -> bool:
 def is_equal(x: Any, other: Any) -> bool:
     """Whether something is the same thing as another, or an equal plain one of its kind."""
     return x is other or (isinstance(other, PLAIN) and type(x) is type(other) and bool(x == other))
+
+
+def what_is(x: Any) -> str:
+    """What something is, with its article."""
+    if x is None:
+        return "None"
+    name = "text" if isinstance(x, str) else type(x).__name__
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"

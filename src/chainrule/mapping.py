@@ -17,7 +17,7 @@ from chainrule.core.operation import book, is_node
 from chainrule.core.tensor import Tensor
 from chainrule.core.tree import flatten, unflatten
 from chainrule.errors import GraphError, ShapeError
-from chainrule.kinds import is_whole
+from chainrule.kinds import is_whole, what_is
 
 Function = Callable[..., Any]
 
@@ -80,9 +80,7 @@ def axes_of(axes: Any, tree: Any, what: str) -> Iterator[Any]:
         for axis, part in zip(axes, tree, strict=True):
             yield from axes_of(axis, part, what)
     else:
-        raise ShapeError(
-            f"{what} has {axes!r} for a {type(tree).__name__}: give a whole number, None, or a container like it"
-        )
+        raise ShapeError(f"{what} has {axes!r} for {what_is(tree)}: give a whole number, None, or a container like it")
 
 
 def common_size(leaves: list[Any], axes: list[Any]) -> int:

@@ -28,6 +28,7 @@ from chainrule.core.tensor import Tensor
 from chainrule.core.traced import Traced, is_tracing, leaf_from_outside, note_unmoved, seed
 from chainrule.core.tree import flatten, outline, unflatten
 from chainrule.errors import DtypeError, GraphError, ShapeError
+from chainrule.kinds import what_is
 
 Argnums = SupportsIndex | Iterable[SupportsIndex]
 Function = Callable[..., Any]
@@ -362,7 +363,7 @@ def is_several(argnums: Any) -> bool:
 def pair(out: Any) -> tuple[Any, Any]:
     """The two things that a function with ``has_aux=True`` gives."""
     if not isinstance(out, tuple | list) or len(out) != 2:
-        raise GraphError(f"with has_aux=True the function gives a pair (output, aux), not a {type(out).__name__}")
+        raise GraphError(f"with has_aux=True the function gives a pair (output, aux), not {what_is(out)}")
     return out[0], out[1]
 
 
@@ -395,7 +396,7 @@ def stand_in(x: Any) -> Any:
     array = x.data if isinstance(x, Tensor) else x
     refuse_masked(array, "a gradient")
     if isinstance(x, bool) or not isinstance(array, ARRAYS):
-        raise DtypeError(f"a gradient in a {type(x).__name__} does not exist: give floats, arrays, Values or Tensors")
+        raise DtypeError(f"a gradient in {what_is(x)} does not exist: give floats, arrays, Values or Tensors")
     array = np.array(in_doubles([array])[0])
     if array.dtype not in DIFFERENTIABLE:
         raise DtypeError(
@@ -422,7 +423,7 @@ def output_node(x: Any) -> Any:
     if isinstance(x, Mapped):
         return on_core(x, output_node)
     if not isinstance(x, PLAIN_NUMBERS):
-        raise DtypeError(f"the function gave a {type(x).__name__}: give numbers, arrays, Values or Tensors")
+        raise DtypeError(f"the function gave {what_is(x)}: give numbers, arrays, Values or Tensors")
     return from_array(np.asarray(x))
 
 

@@ -268,7 +268,7 @@ def test_refusals():
         write_rule(cr.mul, 1.0)
     with pytest.raises(GraphError, match=r"use np\.where"):
         bool(x > 0)
-    with pytest.raises(ChainruleError, match="cannot hold a object"):
+    with pytest.raises(ChainruleError, match="cannot hold an object"):
         written(object())
     assert repr(x) == "Source('x')"
     assert (x.shape, x.ndim, x.size, len(x)) == ((2,), 1, 2, 2)

@@ -257,7 +257,7 @@ def test_before_anything_came_back_there_is_no_flow():
     assert "has not run yet" in repr(watched)
     with pytest.raises(GraphError, match="nothing has come back yet"):
         watched.flow()
-    with pytest.raises(GraphError, match="not a int"):
+    with pytest.raises(GraphError, match="not an int"):
         chainrule.torch.watch(3)
 
 

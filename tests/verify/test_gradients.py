@@ -379,10 +379,10 @@ def test_the_same_seed_gives_the_same_report():
 @pytest.mark.parametrize(
     ("f", "inputs", "words"),
     [
-        (3, (X,), "nothing to check in a int"),
+        (3, (X,), "nothing to check in an int"),
         ((np.tanh,), (X,), "two functions"),
         ((np.tanh, lambda a, b, c, d: a), (X,), "takes 4 arguments"),
-        ((lambda x: "no", lambda g, x: x), (X,), "gave a str"),
+        ((lambda x: "no", lambda g, x: x), (X,), "gave a text"),
         (lambda x: x > 0, (X,), "no real numbers"),
         (lambda name: 1.0, ("text",), "no number, array"),
     ],

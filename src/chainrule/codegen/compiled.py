@@ -31,6 +31,7 @@ from chainrule.core.traced import is_tracing
 from chainrule.core.tree import flatten, unflatten
 from chainrule.custom import CustomRule
 from chainrule.errors import ChainruleError, DtypeError, FileError, GraphError
+from chainrule.kinds import what_is
 from chainrule.program import Kind, Step, Trace, trace
 from chainrule.program.around import MOST_PLACES, PLAIN, Around, is_users
 from chainrule.program.trace import is_data, leaf_of, names_of_arguments, traced_again
@@ -61,7 +62,7 @@ class Compiled:
 
     def __init__(self, f: Callable[..., Any], target: str | None = None) -> None:
         if not callable(f):
-            raise DtypeError(f"compile takes a function, and got a {type(f).__name__}")
+            raise DtypeError(f"compile takes a function, and got {what_is(f)}")
         self.target = target or default_target()
         if self.target not in RUNS:
             raise DtypeError(f"a compiled function runs on {' or '.join(RUNS)}, not on {target!r}")

@@ -24,7 +24,7 @@ from chainrule.core import Value
 from chainrule.core.state import switches
 from chainrule.core.tree import flatten, unflatten
 from chainrule.errors import DtypeError, GraphError, ShapeError
-from chainrule.kinds import is_real
+from chainrule.kinds import is_real, what_is
 from chainrule.program.around import Around
 from chainrule.program.trace import names_of_arguments
 
@@ -42,7 +42,7 @@ class Frozen:
     def __init__(self, f: Any) -> None:
         self.graph = f if isinstance(f, Value) else None
         if self.graph is None and not callable(f):
-            raise DtypeError(f"freeze takes a function of Values, or a recorded Value, not a {type(f).__name__}")
+            raise DtypeError(f"freeze takes a function of Values, or a recorded Value, not {what_is(f)}")
         self.f: Any = f
         if self.graph is None:
             update_wrapper(self, self.f, updated=())
@@ -215,9 +215,7 @@ def as_number(x: Any) -> Any:
             )
         return float(x.data)
     if not is_real(x):
-        raise DtypeError(
-            f"frozen scalar code takes numbers and nested lists of them, or arrays, not a {type(x).__name__}"
-        )
+        raise DtypeError(f"frozen scalar code takes numbers and nested lists of them, or arrays, not {what_is(x)}")
     return float(x)
 
 
@@ -262,5 +260,5 @@ def record(f: Callable[..., Any], leaves: Sequence[Any], structure: Any) -> Read
 
     out = f(*unflatten(structure, [made(x.tolist()) if type(x) is np.ndarray else made(x) for x in leaves]))
     if not isinstance(out, Value):
-        raise DtypeError(f"the frozen function gives one Value, and this one gave a {type(out).__name__}")
+        raise DtypeError(f"the frozen function gives one Value, and this one gave {what_is(out)}")
     return Reading(out, values)

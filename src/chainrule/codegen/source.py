@@ -17,6 +17,7 @@ import numpy as np
 from chainrule.core.operation import NUMBERS, Operation, kernels
 from chainrule.core.state import Quiet
 from chainrule.errors import ChainruleError, GraphError
+from chainrule.kinds import what_is
 
 COMPARISON, SUM, PRODUCT, SIGN, POWER, ATOM = range(6)
 """How tightly Python's operators bind, loosest first."""
@@ -266,7 +267,7 @@ def written(x: Any) -> str:
         return f"[{inside}]" if isinstance(x, list) else f"({inside}{',' if len(x) == 1 else ''})"
     if x is np._NoValue:  # type: ignore[attr-defined]
         return "np._NoValue"
-    raise ChainruleError(f"written source cannot hold a {type(x).__name__}: give numbers, arrays, slices or strings")
+    raise ChainruleError(f"written source cannot hold {what_is(x)}: give numbers, arrays, slices or strings")
 
 
 def literal(x: Any) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule.errors import DtypeError, GraphError, ShapeError
 from chainrule.expression.typed.given import MOST_AXES
-from chainrule.kinds import is_whole
+from chainrule.kinds import is_whole, what_is
 
 NUMBERS = "biuf"
 """Kinds of array that are numbers: truth values, whole numbers and floats."""
@@ -24,11 +24,11 @@ def mapping_of(argument: str, given: Any) -> dict[str, Any]:
     if given is None:
         return {}
     if not isinstance(given, Mapping):
-        raise DtypeError(f"{argument} is a mapping from names, as {{'x': …}}, and this is {kind_of(given)}")
+        raise DtypeError(f"{argument} is a mapping from names, as {{'x': …}}, and this is {what_is(given)}")
     found = dict(cast("Mapping[Any, Any]", given))
     for name in found:
         if not isinstance(name, str):
-            raise DtypeError(f"{argument} is a mapping from names, which are texts, and {name!r} is {kind_of(name)}")
+            raise DtypeError(f"{argument} is a mapping from names, which are texts, and {name!r} is {what_is(name)}")
     return found
 
 
@@ -50,7 +50,7 @@ def numbers_in(argument: str, x: Any) -> Any:
         if isinstance(x, Sequence) and isinstance(error, ValueError):
             problem = "a list of several shapes: every row of an array has the same length"
             raise ShapeError(f"{argument} is {problem}") from error
-        raise DtypeError(f"{argument} is {kind_of(x)} that gives no numbers: {error}") from error
+        raise DtypeError(f"{argument} is {what_is(x)} that gives no numbers: {error}") from error
     if array.dtype.kind == "c":
         raise DtypeError(f"{argument} is complex, and numbers are real here")
     if array.dtype.kind not in NUMBERS:
@@ -69,7 +69,7 @@ def as_floats(array: Any) -> Any:
 def shown(x: Any) -> str:
     """What was given that is no number: its type, and the text itself where it is short."""
     text = repr(x)
-    return f"{kind_of(x)}, {text}" if x is not None and len(text) <= LONGEST and "\n" not in text else kind_of(x)
+    return f"{what_is(x)}, {text}" if x is not None and len(text) <= LONGEST and "\n" not in text else what_is(x)
 
 
 def values_of(given: Any, argument: str = "values") -> dict[str, Any]:
@@ -108,7 +108,7 @@ def names_of(argument: str, given: Any) -> list[str]:
     for one in found:
         if not isinstance(one, str):
             raise DtypeError(
-                f"{argument} is a name as a text, such as 'x', or a list of names, and {one!r} is {kind_of(one)}"
+                f"{argument} is a name as a text, such as 'x', or a list of names, and {one!r} is {what_is(one)}"
             )
     if not found:
         raise GraphError(f"{argument} is an empty list: leave it out to have all names")
@@ -120,11 +120,3 @@ def whole_number(argument: str, x: Any, least: int, most: int | None = None) -> 
     if not is_whole(x, least) or (most is not None and x > most):
         raise GraphError(f"{argument} is a whole number from {least}{'' if most is None else f' to {most}'}, not {x!r}")
     return int(x)
-
-
-def kind_of(x: Any) -> str:
-    """What something is, with its article."""
-    if x is None:
-        return "None"
-    name = "text" if isinstance(x, str) else type(x).__name__
-    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"

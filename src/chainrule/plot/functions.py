@@ -13,6 +13,7 @@ from chainrule.core.term import symbol
 from chainrule.derivation.symbolic.derivative import derivative
 from chainrule.errors import UNFIT, FormulaError, ShapeError
 from chainrule.expression import read_assignments
+from chainrule.kinds import what_is
 from chainrule.maths import numeral, unicode
 from chainrule.maths.of_terms import tree_of_term
 from chainrule.rewrite import simplify
@@ -37,7 +38,7 @@ class Function:
         elif callable(f):
             self.names, self.call = tuple(names), f
         else:
-            raise FormulaError(f"a function or a formula is plotted, not a {type(f).__name__}")
+            raise FormulaError(f"a function or a formula is plotted, not {what_is(f)}")
         self.formula = self.written()
         self.name = getattr(f, "name", "") if isinstance(f, Operation) else ""
 

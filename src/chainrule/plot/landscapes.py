@@ -12,6 +12,7 @@ from chainrule.core.graph import gradients_of
 from chainrule.core.labels import find_labels
 from chainrule.core.tensor import Tensor
 from chainrule.errors import DtypeError, FormulaError, ShapeError
+from chainrule.kinds import what_is
 from chainrule.plot.arguments import above, numbers, whole
 from chainrule.plot.curves import in_order
 from chainrule.plot.functions import Function, finite_part, in_pieces, letters, range_of, shown
@@ -148,7 +149,7 @@ class Landscape:
         self.put(x, y)
         out = self.loss()
         if not isinstance(out, Tensor) or out.shape:
-            given = f"shape {out.shape}" if isinstance(out, Tensor) else f"a {type(out).__name__}"
+            given = f"shape {out.shape}" if isinstance(out, Tensor) else what_is(out)
             raise ShapeError(f"a loss that is drawn is one Tensor of shape (), and this function gives {given}")
         return out
 

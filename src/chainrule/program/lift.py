@@ -14,6 +14,7 @@ from chainrule.core.graph import CUT, edges_of
 from chainrule.core.tensor import Tensor
 from chainrule.core.walk import finished_first
 from chainrule.errors import DtypeError
+from chainrule.kinds import what_is
 from chainrule.program.steps import Kind, Program, Step, replaced
 
 Node = Any
@@ -58,7 +59,7 @@ def lift(*outputs: Node, settings_as_data: bool = False) -> Lifted:
     """
     for output in outputs:
         if not isinstance(output, Value | Tensor):
-            raise DtypeError(f"a program is lifted from Values and Tensors, not from a {type(output).__name__}")
+            raise DtypeError(f"a program is lifted from Values and Tensors, not from {what_is(output)}")
     with without_collector():
         return lifted(outputs, Lifting(settings_as_data))
 

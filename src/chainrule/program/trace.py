@@ -26,6 +26,7 @@ from chainrule.core.state import Transforming
 from chainrule.core.traced import Recording, Traced
 from chainrule.core.tree import DICTS, flatten, unflatten
 from chainrule.errors import DtypeError, GraphError
+from chainrule.kinds import what_is
 from chainrule.program.steps import Kind, Program, Step, replaced
 
 ARRAYS = (float, np.floating, np.ndarray)
@@ -291,4 +292,4 @@ def as_constant(x: Any) -> Any:
         x = x.data
     if isinstance(x, (*NUMBERS, np.ndarray)):
         return x
-    raise GraphError(f"the function gave a {type(x).__name__}: a program gives numbers, arrays and Tensors")
+    raise GraphError(f"the function gave {what_is(x)}: a program gives numbers, arrays and Tensors")

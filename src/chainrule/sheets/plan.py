@@ -15,6 +15,7 @@ from chainrule.core.state import Quiet
 from chainrule.core.term import Term
 from chainrule.core.walk import walk
 from chainrule.errors import DtypeError, GraphError
+from chainrule.kinds import what_is
 from chainrule.maths import numeral, unicode
 from chainrule.maths.of_terms import tree_of_term
 from chainrule.pictures.live import Live
@@ -79,7 +80,7 @@ class Plan:
     def __init__(self, output: Any, blanks: str | Collection[str]) -> None:
         if not isinstance(output, Value):
             raise DtypeError(
-                f"a worksheet is made of single numbers, cr.Value, and this is a {type(output).__name__}: write the "
+                f"a worksheet is made of single numbers, cr.Value, and this is {what_is(output)}: write the "
                 "net out number by number, as micrograd does"
             )
         self.live = Live([output], 17)

@@ -21,6 +21,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, colu
 from chainrule.core.state import no_grad
 from chainrule.core.tensor import Tensor
 from chainrule.errors import DataError, DivergenceError, DtypeError
+from chainrule.kinds import what_is
 from chainrule.nn.losses import CrossEntropyLoss, MSELoss
 from chainrule.nn.module import Module
 from chainrule.optim import Adam, Optimizer
@@ -157,7 +158,7 @@ class ModuleEstimator(Settings):
             return copy.deepcopy(self.module)
         made = self.module(inputs, outputs, np.random.default_rng(self._random.randint(LARGEST_SEED)))
         if not isinstance(made, Module):
-            raise DtypeError(f"{type(self).__name__}: module= made a {type(made).__name__}, and not a module of cr.nn")
+            raise DtypeError(f"{type(self).__name__}: module= made {what_is(made)}, and not a module of cr.nn")
         return made
 
     def _split(self, x: Array, y: Array, weight: Array | None) -> tuple[tuple[Any, ...], tuple[Any, ...] | None]:

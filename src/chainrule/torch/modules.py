@@ -21,6 +21,7 @@ import numpy as np
 import chainrule as cr
 from chainrule import nn
 from chainrule.errors import GraphError
+from chainrule.kinds import what_is
 from chainrule.torch.layers import layer_of, makers, masked, numbers
 from chainrule.torch.library import pytorch
 
@@ -123,12 +124,12 @@ def from_module(module: Any) -> nn.Module:
     """
     torch = pytorch()
     if not isinstance(module, torch.nn.Module):
-        raise GraphError(f"from_module takes a module of PyTorch's, not a {type(module).__name__}")
+        raise GraphError(f"from_module takes a module of PyTorch's, not {what_is(module)}")
     whole = layer_of(torch, module)
     if whole is not None:
         return whole.train(module.training)
     if type(module).__module__.startswith("torch.nn.modules.") and not any(True for _ in module.children()):
-        raise GraphError(f"it is a {type(module).__name__}, and chainrule has no such layer")
+        raise GraphError(f"it is {what_is(module)}, and chainrule has no such layer")
     traced = read(torch, module)
     net = program_of(torch, traced)
     whole_paths: list[str] = []
@@ -140,7 +141,7 @@ def from_module(module: Any) -> nn.Module:
             place(net, path, made)
             whole_paths.append(path)
         elif not any(True for _ in part.named_children()):
-            raise GraphError(f"{path} is a {type(part).__name__}, and chainrule has no such layer")
+            raise GraphError(f"{path} is {what_is(part)}, and chainrule has no such layer")
     first: dict[int, Any] = {}
     for path, owned in module.named_parameters(remove_duplicate=False):
         if id(owned) in first:
@@ -212,7 +213,7 @@ def read(torch: Any, module: Any) -> Any:
     try:
         graph = tracer.trace(module)
     except Exception as error:
-        at = f"{tracer.at} (a {type(found_at(module, tracer.at)).__name__})" if tracer.at else type(module).__name__
+        at = f"{tracer.at} ({what_is(found_at(module, tracer.at))})" if tracer.at else type(module).__name__
         raise GraphError(f"torch.fx cannot read {at}: {error}") from error
     return torch.fx.GraphModule(module, graph)
 

@@ -9,6 +9,7 @@ import math
 from typing import Any, Self
 
 from chainrule.errors import GraphError
+from chainrule.kinds import what_is
 from chainrule.table import Table
 from chainrule.torch.library import pytorch
 from chainrule.training.flow import Found, counted, flow_of
@@ -23,7 +24,7 @@ class Watch:
     def __init__(self, module: Any) -> None:
         torch = self.torch = pytorch()
         if not isinstance(module, torch.nn.Module):
-            raise GraphError(f"watch takes a module of PyTorch's, not a {type(module).__name__}")
+            raise GraphError(f"watch takes a module of PyTorch's, not {what_is(module)}")
         self.module = module
         self.calls: list[dict[str, Any]] = []
         self.writes = any(getattr(part, "inplace", False) for part in module.modules())

@@ -17,6 +17,7 @@ from typing import Any
 
 from chainrule.core import Value
 from chainrule.errors import CodeError
+from chainrule.kinds import what_is
 from chainrule.verify.report import Result
 from chainrule.verify.running import failure
 
@@ -101,7 +102,7 @@ class Engine:
 
     def number(self, node: Any) -> float:
         if self.data is None or not hasattr(node, self.data):
-            raise CodeError(f"it gives a {type(node).__name__}, no {self.name}")
+            raise CodeError(f"it gives {what_is(node)}, no {self.name}")
         return float(getattr(node, self.data))
 
     def back(self, node: Any) -> Any:

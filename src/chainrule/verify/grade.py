@@ -20,6 +20,7 @@ from chainrule.core import Value
 from chainrule.core.tensor import Tensor
 from chainrule.errors import UNFIT, FormulaError, GraphError
 from chainrule.expression.arguments import mapping_of, names_of, values_of
+from chainrule.kinds import what_is
 from chainrule.verify.answers.formula import ERRORS, SIZES, read_formula
 from chainrule.verify.answers.given import with_names
 from chainrule.verify.answers.numbers import EXACT, Printed, decimals_of, grade_number, number_of
@@ -125,7 +126,7 @@ def grade_on(
         if {"steps", "rate"} <= inspect.signature(answer).parameters.keys():
             return grade_training(read, answer, asked, values, steps, RATES[0] if rate is None else rate)
         return grade_function(read, answer, asked, values)
-    raise GraphError(f"an answer is a formula, a number, a table or a function, not a {type(answer).__name__}")
+    raise GraphError(f"an answer is a formula, a number, a table or a function, not {what_is(answer)}")
 
 
 def worked_out(problem: Problem, text: str, name: str) -> Printed | None:

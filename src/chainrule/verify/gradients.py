@@ -13,6 +13,7 @@ import numpy as np
 from chainrule.core.state import quietly
 from chainrule.differences import ORDER, SURE, Array, Compared, Ladder, rank
 from chainrule.errors import GraphError
+from chainrule.kinds import what_is
 from chainrule.verify.backward import faults_of
 from chainrule.verify.differing import Differing
 from chainrule.verify.moved import Found, Mover
@@ -97,7 +98,7 @@ def subject_of(f: Any, inputs: Sequence[Any], loss: Callable[..., Any] | None = 
             raise GraphError("a pair to be checked is (forward, backward), two functions")
         return Pair(f[0], f[1], inputs)
     if not callable(f):
-        raise GraphError(f"there is nothing to check in a {type(f).__name__}: give a function and its inputs")
+        raise GraphError(f"there is nothing to check in {what_is(f)}: give a function and its inputs")
     return Recorded(f, inputs, loss)
 
 

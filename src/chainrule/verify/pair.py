@@ -25,6 +25,7 @@ from chainrule.core.state import quietly
 from chainrule.core.tensor import Tensor
 from chainrule.core.tree import flatten, matched, outline, unflatten
 from chainrule.errors import UNFIT, GraphError
+from chainrule.kinds import what_is
 from chainrule.verify.answers.activations import on_tensors
 from chainrule.verify.answers.traced import Tape, Traced
 from chainrule.verify.subject import (
@@ -238,7 +239,7 @@ class Pair(Subject):
         if isinstance(given, dict):
             given = tuple([given.get(x, given.get(f"d{x}", given.get(f"grad_{x}"))) for x in self.names])
         if not isinstance(given, tuple | list):
-            raise BackwardError(f"the backward pass gave a {type(given).__name__}, not a tuple of {count} gradients")
+            raise BackwardError(f"the backward pass gave {what_is(given)}, not a tuple of {count} gradients")
         try:
             parts = matched(self.structure, tuple(given)) if len(given) == count else []
         except ValueError:
@@ -277,5 +278,5 @@ def numbers_in(out: Any) -> list[Any]:
     found = [array_of(x) for x in leaves]
     for x, array in zip(leaves, found, strict=True):
         if array.dtype.kind not in "fiub":
-            raise GraphError(f"the function gave a {type(x).__name__}: give numbers or arrays, or (out, kept)")
+            raise GraphError(f"the function gave {what_is(x)}: give numbers or arrays, or (out, kept)")
     return found

@@ -16,8 +16,9 @@ from chainrule.core.term import Shape, Term, constant, forward_order, replay, sy
 from chainrule.derivation.symbolic.linear_map import matrix_of
 from chainrule.derivation.symbolic.verified import verify
 from chainrule.errors import DtypeError, GraphError, ShapeError
-from chainrule.expression.arguments import kind_of, numbers_in, shapes_of, values_of, whole_number
+from chainrule.expression.arguments import numbers_in, shapes_of, values_of, whole_number
 from chainrule.expression.typed.assignments import read_assignments
+from chainrule.kinds import what_is
 from chainrule.maths import Symbol, Tree, latex, plain
 from chainrule.maths.of_terms import own_names, readable, tree_of_term
 from chainrule.rewrite import Operations, operations, shortest
@@ -206,7 +207,7 @@ def find(wrt: Any, symbols: Mapping[str, Term]) -> Term:
     if isinstance(wrt, str) and wrt in symbols:
         return symbols[wrt]
     if not isinstance(wrt, str | Term):
-        raise DtypeError(f"wrt is one name, such as 'x', and {wrt!r} is {kind_of(wrt)}")
+        raise DtypeError(f"wrt is one name, such as 'x', and {wrt!r} is {what_is(wrt)}")
     name = wrt.label if isinstance(wrt, Term) else wrt
     raise GraphError(f"{name} does not occur in the formula; its names are {', '.join(symbols) or 'none'}")
 

@@ -25,6 +25,7 @@ from chainrule.derivation.tape.standardized import letters_of_normalisations, ta
 from chainrule.derivation.tape.unchanged import called, check_unchanged
 from chainrule.derivation.words import Words, said
 from chainrule.errors import ChainruleError, DtypeError, GraphError
+from chainrule.kinds import what_is
 from chainrule.maths import Derivative, Number, Symbol, Tree, plain
 from chainrule.maths.tree import made
 from chainrule.program import Lifted, Net, NotANet, Step, lift, recognised
@@ -477,7 +478,7 @@ def require_one_number(output: Any) -> None:
     """Refuse what no explanation starts from."""
     if not isinstance(output, Value | Tensor):
         raise DtypeError(
-            f"an explanation starts from a Value or a Tensor, and this is a {type(output).__name__}: give the result "
+            f"an explanation starts from a Value or a Tensor, and this is {what_is(output)}: give the result "
             "of a computation with cr.Value or cr.Tensor(…, requires_grad=True)"
         )
     if np.shape(output.data) != ():

@@ -20,6 +20,7 @@ from chainrule.errors import ChainruleError, FormulaError, GraphError
 from chainrule.expression.arguments import shapes_of
 from chainrule.expression.typed.assignments import Assignments, read_assignments
 from chainrule.expression.typed.parsed import CONSTANTS
+from chainrule.kinds import what_is
 from chainrule.maths import Tree, plain
 from chainrule.program import Kind, Program, Step, lift, run, term_of
 from chainrule.verify.marking.whole import operation_for
@@ -355,7 +356,7 @@ def traced_problem(f: Callable[..., Any], shapes: Mapping[str, tuple[int, ...]])
     tensors = [Tensor(random.uniform(0.3, 1.2, shapes.get(name, ())), requires_grad=True) for name in names]
     output = f(*tensors)
     if not isinstance(output, Tensor):
-        raise GraphError(f"the function gives a {type(output).__name__}: it has to compute with its arguments alone")
+        raise GraphError(f"the function gives {what_is(output)}: it has to compute with its arguments alone")
     return recorded_problem(output, dict(zip(tensors, names, strict=True)))
 
 
