@@ -23,7 +23,7 @@ from chainrule.derivation.network.letters import lend_letters
 from chainrule.derivation.notation import USUAL, notation_of
 from chainrule.derivation.pitfalls import is_left_over, left_over_of, rounding_floor, rounding_of_letter, trap
 from chainrule.derivation.products import Moved, along
-from chainrule.derivation.record import Derivation, Known, Meaning, Paragraph
+from chainrule.derivation.record import Derivation, Known, Paragraph
 from chainrule.derivation.request import Explanation, Request
 from chainrule.derivation.scalars.targets import gradient_of, name_of
 from chainrule.derivation.short import short_story
@@ -156,7 +156,8 @@ def explained(
     with Quiet():
         name, answer = tell(tape, request, dialect)
         title = said(title_of(tape, request), ", ", IN_WORDS[name])
-        answer = replace(answer, symbols=(*answer.symbols, *unlisted(lent, answer)))
+        known = {row.symbol for row in answer.symbols}
+        answer = replace(answer, symbols=(*answer.symbols, *[row for row in lent if row.symbol not in known]))
         return with_d(assembled(tape, request, name, title, answer, with_short=with_short), tape)
 
 
@@ -192,12 +193,6 @@ def with_direction(found: Derivation, tape: Tape, entry: Any, direction: Any, di
     letters = dict.fromkeys([*found.known, *seen])
     found = replace(found, story=(*found.story, *blocks), short=(*kept, *blocks), known=tuple(letters))
     return with_d(found, tape)
-
-
-def unlisted(lent: Sequence[Meaning], answer: Explanation) -> list[Meaning]:
-    """The letters that the dialect's own table does not explain."""
-    listed = {row.symbol for row in answer.symbols}
-    return [row for row in lent if row.symbol not in listed]
 
 
 def check_options(dialect: Any, notation: Any, layout: Any, nudge: Any) -> None:

@@ -126,12 +126,10 @@ def is_repeated_number(tree: Tree) -> bool:
     return tree.ndim > 2 and not has_letters(tree)
 
 
-def in_place_of(term: Term, letter: Term, share: Any) -> Any:
-    """A share of a gradient with the letter of a step wherever the step's own result stands in it."""
-    if not isinstance(share, Term):
-        return share
-    kept = {x: x for x in forward_order([share], [term]) if x.op is None}
-    return replay([share], {**kept, term: letter})[0]
+def with_others(term: Any, others: Mapping[Term, Any]) -> Any:
+    """A term, or a number, with others in place of some parts."""
+    kept = {x: x for x in forward_order([term], others) if x.op is None}
+    return replay([term], {**kept, **others})[0] if isinstance(term, Term) else term
 
 
 class InNames:
@@ -240,7 +238,7 @@ class InNames:
             total = self.totals.get(node)
             found = total if total is None or node in self.as_in_books else shortest(total).term
             for term, letter in self.called_by_the_book if found is not None else ():
-                found = in_place_of(term, letter, found)
+                found = with_others(found, {term: letter})
             self._short[node] = found
         return self._short[node]
 
@@ -257,9 +255,7 @@ class InNames:
             if total is None or any([x is None for x in wholes]):
                 self._whole[node] = None
                 return None
-            kept = {x: x for x in forward_order([total]) if x.op is None} if isinstance(total, Term) else {}
-            replaced = replay([total], {**kept, **dict(zip(arriving, wholes, strict=True))})[0] if kept else total
-            found = shortest(replaced).term
+            found = shortest(with_others(total, dict(zip(arriving, wholes, strict=True)))).term
             self._whole[node] = found if operations(found).count <= MOST_OPERATIONS else None
         return self._whole[node]
 
@@ -309,7 +305,7 @@ class InNames:
                 shares = [None] * len(moving)
             if own is not None and is_symbol(own) and name_of(term) != "div":
                 # 1 − a² in place of 1 − tanh(z)²; of a quotient a/b the slope in b is −a/b² for every reader.
-                shares = [in_place_of(term, own, share) for share in shares]
+                shares = [with_others(share, {term: own}) for share in shares]
             shares = [untied(share, self.numbers) for share in shares]
             for x, share in zip(moving, shares, strict=True):
                 if how is not None and x not in held and operations(term).count == 0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from chainrule.core.state import Quiet
 from chainrule.core.walk import Edges, walk
 from chainrule.custom import CustomRule
 from chainrule.derivation.record import Note
-from chainrule.derivation.scalars.paths import run_again
+from chainrule.derivation.scalars.paths import moved_to
 from chainrule.derivation.tape.tape import Tape, has_nan
 from chainrule.derivation.words import Words, said
 from chainrule.maths import Derivative, Tree, numeral
@@ -93,16 +93,22 @@ def is_invariant(tape: Tape, node: Any, place: Place) -> bool:
     sizes = sizes_at(lifted.program, lifted.step[node], lifted.numbers)
     if np.any(gradient > TINY * np.asarray(sizes[lifted.step[node]])[place]):
         return False
-    still = Still(float(tape.numbers[tape.output]), influence(sizes, lifted.numbers))
+    rounding = SMALL * influence(sizes, lifted.numbers)
+
+    def stays(number: Any) -> bool:
+        """Whether the output is the same with another number in this place, or in all."""
+        after = moved_to(tape, node, place, number)[tape.output]
+        return abs(float(after) - float(tape.numbers[tape.output])) <= rounding
+
     # A condition is not asked again when numbers are moved, so of a branch that is not taken this says nothing.
     chooses = any([user.op is not None and user.op.selects and user.op.flat for user in tape.path])
-    if not chooses and all([stays(tape, node, place, still, x) for x in shifted(at)]):
+    if not chooses and all(map(stays, shifted(at))):
         return stays_on_other_data(tape, node, place, shifted)
     return bool(
         np.ndim(at) == 0
         and at != 0
         and cancels(tape, node, place)
-        and all([stays(tape, node, place, still, x) for x in scaled(at)])
+        and all(map(stays, scaled(at)))
         and stays_on_other_data(tape, node, place, scaled)
     )
 
@@ -243,22 +249,6 @@ def swept_back(
 def influence(sizes: Mapping[Step, Any], numbers: Sequence[Any]) -> float:
     """The size of the terms that make up an output, of which rounding takes its share; 0 where all of them are 0."""
     return float(sum([np.sum(np.abs(numbers[step.place]) * size) for step, size in sizes.items()]))
-
-
-class Still(NamedTuple):
-    """An output, and the size of the terms that make it up, beside which a change is rounding."""
-
-    output: float
-    size: float
-
-
-def stays(tape: Tape, node: Any, place: Place, still: Still, moved_to: Any) -> bool:
-    """Whether the output is the same with another number in one place, or in all."""
-    start = np.array(tape.numbers[node], dtype=np.float64)
-    start[place] = moved_to
-    moved = {node: start}
-    run_again(tape, moved)
-    return abs(float(moved[tape.output]) - still.output) <= SMALL * still.size
 
 
 def cancels(tape: Tape, node: Any, place: Place) -> bool:

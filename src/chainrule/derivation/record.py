@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cache
-from operator import attrgetter, is_
+from operator import is_
 from pathlib import Path
 from typing import Any
 
 from chainrule.derivation.words import Words
 from chainrule.maths import Relation, Tree, latex
 from chainrule.maths.numerals import DIGITS
+from chainrule.maths.tree import all_of
 
 VERSION = "chainrule.derivation/2"
 
@@ -309,8 +310,7 @@ def parts_of_kind(kind: Any) -> Callable[[Any], tuple[Any, ...]]:
     """What gives the parts of what is of a kind."""
     if issubclass(kind, tuple):
         return tuple
-    names = given_to(kind) if is_dataclass(kind) else ()
-    return attrgetter(*names) if len(names) > 1 else lambda x: tuple([getattr(x, name) for name in names])
+    return all_of(given_to(kind) if is_dataclass(kind) else ())
 
 
 def with_parts(x: Any, old: Sequence[Any], new: Sequence[Any]) -> Any:

@@ -122,9 +122,12 @@ class Compound(Tree):
 @cache
 def what_tells(kind: Any) -> Callable[[Any], tuple[Any, ...]]:
     """What gives all that tells two parts of a kind apart."""
-    names = [f.name for f in fields(kind) if f.compare]
-    only = attrgetter(names[0])
-    return attrgetter(*names) if len(names) > 1 else lambda x: (only(x),)
+    return all_of([f.name for f in fields(kind) if f.compare])
+
+
+def all_of(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
+    """What gives the attributes of these names."""
+    return attrgetter(*names) if len(names) > 1 else lambda x: tuple([getattr(x, name) for name in names])
 
 
 PI = "pi"

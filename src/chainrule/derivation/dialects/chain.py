@@ -39,17 +39,18 @@ def tell(tape: Tape, request: Request) -> Explanation:
     remarks: list[Note] = []
     for graph in each_target(tape, request, story):
         chain = chain_of(graph, top=request.top)
-        remarks += zero_story(chain)
+        zeros = zero_story(chain)
+        remarks += zeros
         counts["links"] += len(chain.links)
         counts["entries"] += len(graph)
-        story += chain_story(chain, request.digits)
+        story += [*chain_story(chain, request.digits), *zeros]
         meanings.update({letter: Meaning(letter, words) for letter, words in chain.meanings})
         environment.update(chain.environment)
     return Explanation(tuple(story), tuple(meanings.values()), counts, environment, remarks=tuple(remarks))
 
 
 def chain_story(chain: Chain, digits: int) -> list[Block]:
-    """The product, its links, the sums where paths fan out, what cancels, and why a zero is one."""
+    """The product, its links, the sums where paths fan out, and what cancels."""
     if not chain.links:
         return [Paragraph(said(chain.output, " is what was differentiated: it moves with itself, one to one."))]
     story: list[Block] = [product_equation(chain, digits)]
@@ -65,7 +66,7 @@ def chain_story(chain: Chain, digits: int) -> list[Block]:
             )
         )
         story += [cancellation_equation(cancellation, digits) for cancellation in chain.cancellations]
-    return story + zero_story(chain)
+    return story
 
 
 def product_equation(chain: Chain, digits: int) -> Equation:

@@ -414,7 +414,7 @@ class Story:
             return [heading, Paragraph(words), Equation(tuple(symbols))]
 
         def write(show: Show) -> list[Tree]:
-            products = [self.product_of([self.put(show, f.matrix) for f in path]) for path in stretch.paths]
+            products = [self.product_of([show(self.value(f.matrix)) for f in path]) for path in stretch.paths]
             return [in_a_row("add", products)]
 
         return [
@@ -422,10 +422,6 @@ class Story:
             Paragraph(words),
             proved(symbols, write, self.value(stretch.matrix), digits=self.request.digits),
         ]
-
-    def put(self, show: Show, matrix: Any) -> Tree:
-        """A Jacobian in numbers, in the layout."""
-        return show(self.value(matrix))
 
     def value(self, matrix: Any) -> Any:
         """A result, in the layout."""
@@ -455,7 +451,7 @@ class Story:
             return blocks + self.the_entry(gradient)
 
         def write(show: Show) -> list[Tree]:
-            return [self.product_of([self.put(show, x.matrix) for x in self.stretches])]
+            return [self.product_of([show(self.value(x.matrix)) for x in self.stretches])]
 
         symbols = [self.gradient_symbol(), self.product_of(factors)]
         if self.is_rounding(gradient):

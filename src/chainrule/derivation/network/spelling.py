@@ -26,8 +26,6 @@ class Spelling:
         """As matrices; where all of these are 1 × 1, as numbers."""
         s = self.symbols
         match tree:
-            case Symbol("cost"):
-                return s.cost
             case Symbol("ones"):
                 return s.ones
             case Symbol(role):
@@ -54,8 +52,6 @@ class Spelling:
         """One entry; a matrix product is a sum over the letter that `runs`."""
         s = self.symbols
         match tree:
-            case Symbol("cost"):
-                return s.cost
             case Symbol("ones"):
                 return Number("1")
             case Symbol("weights"):

@@ -182,10 +182,7 @@ def nudged(graph: ScalarGraph, step: float) -> tuple[Nudge, dict[Node, Any]]:
 
 def stepped(tape: Tape, node: Node, place: Place, step: float) -> dict[Node, Any]:
     """All numbers that move where an entry is a step further; what then comes out is remembered."""
-    start = np.array(tape.numbers[node], dtype=np.float64)
-    start[place] += step
-    moved: dict[Node, Any] = {node: start}
-    run_again(tape, moved)
+    moved = moved_to(tape, node, place, tape.numbers[node][place] + step)
     tape.after_steps[node, place, step] = float(moved.get(tape.output, np.nan))
     return moved
 
@@ -197,19 +194,23 @@ def output_after(tape: Tape, node: Node, place: Place, step: float) -> float:
     return tape.after_steps[node, place, step]
 
 
-def run_again(tape: Tape, moved: dict[Node, Any]) -> None:
-    """Run every operation that something moved enters, in the order of the forward."""
+def moved_to(tape: Tape, node: Node, place: Any, number: Any) -> dict[Node, Any]:
+    """All numbers that move where an entry, or all of them (``...``), is another number."""
+    start = np.array(tape.numbers[node], dtype=np.float64)
+    start[place] = number
+    moved: dict[Node, Any] = {node: start}
     with Quiet():
-        for node in reversed(tape.path):
-            if node in moved or not any([x in moved for _, x in node.edges]):
+        for user in reversed(tape.path):
+            if user in moved or not any([x in moved for _, x in user.edges]):
                 continue
-            if isinstance(node, Value):
-                numbers = [moved[x] if x in moved else np.float64(x) for x in node.inputs]
+            if isinstance(user, Value):
+                numbers = [moved[x] if x in moved else np.float64(x) for x in user.inputs]
             else:
-                numbers = tape.inputs(node)
-                for slot, x in node.edges:
+                numbers = tape.inputs(user)
+                for slot, x in user.edges:
                     if x in moved:
                         numbers[slot] = moved[x]
             # A custom rule keeps what its last call needs backwards: the user's own must not be disturbed.
-            rule = copy.copy(node.op) if isinstance(node.op, CustomRule) else node.op
-            moved[node] = np.asarray(run_operation(rule, numbers, node.settings, in_double=True))
+            rule = copy.copy(user.op) if isinstance(user.op, CustomRule) else user.op
+            moved[user] = np.asarray(run_operation(rule, numbers, user.settings, in_double=True))
+    return moved

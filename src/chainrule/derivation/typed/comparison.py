@@ -29,13 +29,6 @@ SIZE_DIGITS = 2
 
 TALLY = {"agrees": "In agreement", "differs": "Not in agreement", "kink": "At a kink", "no number": "Without a number"}
 
-VERDICTS = {
-    "agrees": "agrees",
-    "differs": "differs",
-    "kink": "kink",
-    "no number": "no number to compare",
-}
-
 
 class Comparison(NamedTuple):
     """What a comparison with differences shows: in full, in a few lines, and whether every derivative agrees."""
@@ -128,7 +121,7 @@ def entry_row(typed: TypedFormula, c: Compared, digits: int) -> tuple[Words, ...
         said(numeral(best.step, SIZE_DIGITS)) if best else "",
         said(numeral(best.error, SIZE_DIGITS)) if best else "",
         imaginary,
-        VERDICTS[c.verdict],
+        c.verdict + " to compare" * (c.verdict == "no number"),
     )
 
 
