@@ -18,6 +18,7 @@ from chainrule.core.operation import Pointwise
 from chainrule.core.term import REFUSALS, Term, constant, forward_order, name_of, replay, symbol
 from chainrule.custom import CustomRule
 from chainrule.derivation.network.entrywise import REPEATING
+from chainrule.derivation.scalars.cancel import added
 from chainrule.derivation.scalars.slopes import is_finite
 from chainrule.derivation.tape.standardized import Standardized, standardized
 from chainrule.derivation.tape.tape import Tape
@@ -29,6 +30,7 @@ from chainrule.maths.of_terms import tree_of_term
 from chainrule.maths.tree import has_letters
 from chainrule.program import Lifted, Step, term_of
 from chainrule.rewrite import operations, shortest
+from chainrule.rewrite.simplify import price
 
 MOST_PARTS = 100
 """Steps between two names: a formula of more is not read, and takes long to simplify."""
@@ -147,6 +149,8 @@ class InNames:
         self._whole: dict[Node, Any] = {}
         self.as_in_books: set[Node] = set()
         """The nodes whose gradients have their form from a book, and not from the rewriter."""
+        self.shares: dict[Term, list[Any]] = {}
+        """What the gradient in a letter adds up from, where it arrives from several steps."""
         self.gradient_of: dict[Term, Node] = {}
         """The nodes of the letters that stand for gradients."""
         self.trees: dict[Term, Tree] = {x: tape.symbols[self.node(step)] for step, x in letters.items() if is_symbol(x)}
@@ -236,11 +240,19 @@ class InNames:
         """The gradient in a node as a term with few operations; None where it has none."""
         if node not in self._short:
             total = self.totals.get(node)
-            found = total if total is None or node in self.as_in_books else shortest(total).term
+            found = total if total is None or node in self.as_in_books else self.shortened(node, total)
             for term, letter in self.called_by_the_book if found is not None else ():
                 found = with_others(found, {term: letter})
             self._short[node] = found
         return self._short[node]
+
+    def shortened(self, node: Node, total: Any) -> Any:
+        """A sum of shares in its shortest form: made short as a whole, or each share before they are added."""
+        shares = self.shares.get(self.letters[self.lifted.step[node]], [])
+        found = [shortest(total)]
+        if shares:
+            found.append(shortest(added([shortest(share).term for share in shares])))
+        return min(found, key=price).term
 
     def arriving(self, term: Any) -> list[Term]:
         """The gradients that a term is made of."""
@@ -312,6 +324,8 @@ class InNames:
                     self.as_in_books.add(self.node(step_of[x]))
                 else:
                     self.as_in_books.discard(self.node(step_of[x]))
+                if x in held:
+                    self.shares.setdefault(x, [held[x]]).append(share)
                 held[x] = share if x not in held else None if held[x] is None or share is None else held[x] + share
         for x in held:
             self.settled(self.node(step_of[x]), x, held, found)

@@ -118,7 +118,8 @@ def as_arrow(tape: Tape, request: Request) -> list[Block]:
     gradients = [tape.gradients[x] for x in asked]
     if not 1 < len(asked) <= WRITTEN or any(map(np.ndim, gradients)) or not np.all(np.isfinite(gradients)):
         return []
-    return [Paragraph(said("Together: ", direction(tape.symbols[tape.output], np.array(gradients), request)))]
+    slopes = np.array([0.0 if is_left_over(tape, x, ()) else g for x, g in zip(asked, gradients, strict=True)])
+    return [Paragraph(said("Together: ", direction(tape.symbols[tape.output], slopes, request)))]
 
 
 def direction(output: Tree, gradient: Any, request: Request) -> Words:

@@ -108,7 +108,9 @@ def is_bare(block: Block) -> bool:
 
 def forward(tape: Tape, named: InNames | None, digits: int) -> Iterator[Piece]:
     """How the steps with a name, and the output, were computed, in the names that the user gave."""
-    made = [] if named is None else [pair for pair in named.formulas if len(plain(pair[1])) <= LONGEST]
+    found = [] if named is None else named.formulas
+    # What goes by how it was made, as an order of entries, would be said to be itself.
+    made = [pair for pair in found if len(plain(pair[1])) <= LONGEST and tape.symbols[pair[0]] != pair[1]]
     # Of many steps only the last have room; the others are not worked out.
     for place, (node, formula) in list(enumerate(made))[-MOST_LINES - 1 :]:
         numbers, symbols = tape.number_of(node), (tape.symbols[node], formula)

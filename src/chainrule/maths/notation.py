@@ -329,9 +329,13 @@ def entrywise(exponent: str) -> Callable[..., Looks | None]:
 
 
 def power(tree: Applied, x: Tree, y: Tree) -> Looks | None:
-    """The same with any exponent."""
+    """The same with any exponent; ‖x‖³ for a length that was squared."""
     if not tree.shape:
-        return None
+        twice = 2 * y.value if isinstance(y, Number) else 0.5
+        is_length = isinstance(x, Applied) and x.name == "matmul" and x.inputs[0] == x.inputs[1]
+        if not is_length or not float(twice).is_integer() or x.inputs[0].ndim != 1:
+            return None
+        return Looks("pow", (fenced("‖", lay(x.inputs[0])), looks.digits(str(int(twice)))))
     return Looks("pow", (repeated(x, tree.shape), repeated(y, tree.shape) if y.shape else lay(y)), "⊙")
 
 
@@ -375,7 +379,9 @@ def without_sign(x: Tree) -> Tree | None:
 
 def solution(tree: Applied, x: Tree, y: Tree) -> Looks:
     """What solves a system of equations: the inverse times the right side."""
-    return beside(Looks("pow", (lay(x), looks.digits("-1"))), lay(y))
+    is_turned = isinstance(x, Applied) and x.name == "transpose" and x.ndim == 2
+    inverse = lay(applied("transpose", applied("inv", x.inputs[0]))) if is_turned else None
+    return beside(inverse or Looks("pow", (lay(x), looks.digits("-1"))), lay(y))
 
 
 def root(tree: Applied, x: Tree) -> Looks | None:

@@ -93,8 +93,11 @@ def build_outer(inputs: list[Any], settings: Any, shape: Any, way: Rewriting) ->
 
 
 def build_solve(inputs: list[Any], settings: Any, shape: Any, way: Rewriting) -> Any:
-    """To solve for every column of the identity is to invert."""
+    """To solve for every column of the identity is to invert; numbers of the right side stand in front."""
     right = inputs[1]
+    scalars, rest = with_scalars_in_front(right, way)
+    if rest is not right:
+        return scaled_by(scalars, book["solve"](inputs[0], rest), way)
     if right.number is None or len(shape) != 2 or not is_identity(right.number):
         return None
     way.note("inverse")

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chainrule.core.operation import book
 from chainrule.core.state import Quiet
 from chainrule.core.term import Term, constant, forward_order, name_of, replay
 from chainrule.derivation.tape.tape import Tape, size_of
@@ -22,6 +23,9 @@ SHARES = (1e-6, 1e-9)
 
 KINK = 1e-3
 """What differs by more than this share of the step has a kink; where the step does not matter, it jumps."""
+
+EXTREMES = {"shares_of_largest": "largest", "shares_of_smallest": "smallest"}
+"""What finds the extremes among entries, and what gives them."""
 
 
 class Tie(NamedTuple):
@@ -93,9 +97,16 @@ def difference(step: Step, places: set[int], chosen: Sequence[Any], moved: Seque
 
 
 def untied(slope: Any, numbers: Mapping[Term, Any]) -> Any:
-    """A slope without what equals share, where none are equal: [x > y] in place of [x > y] + ½ [x = y]."""
+    """A slope without what equals share, where none are equal: [x > y] in place of [x > y] + ½ [x = y].
+
+    The largest entry is where [x = max(x)], if it is alone, and its share is not divided by how many there are.
+    """
     order = forward_order([slope]) if isinstance(slope, Term) else []
     ordered = [set(x.inputs) for x in order if name_of(x) in ("greater", "less")]
     shares = [x for x in order if name_of(x) == "equal" and set(x.inputs) in ordered]
-    none = {x: constant(np.zeros(x.shape)) for x in shares if not np.any(replay([x], numbers)[0])}
-    return replay([slope], {**{x: x for x in order if x.op is None}, **none})[0] if none else slope
+    found = {x: constant(np.zeros(x.shape)) for x in shares if not np.any(replay([x], numbers)[0])}
+    for x in order:
+        if (extreme := EXTREMES.get(name_of(x))) and np.all(np.isin(replay([x], numbers)[0], (0, 1))):
+            largest = book[extreme](x.inputs[0], axis=x.settings["axis"], keepdims=x.settings["axis"] is not None)
+            found[x] = book["equal"](x.inputs[0], book["broadcast_to"](largest, shape=x.shape))
+    return replay([slope], {**{x: x for x in order if x.op is None}, **found})[0] if found else slope
