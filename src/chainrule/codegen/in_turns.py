@@ -81,7 +81,6 @@ def how_many(planner: Planner, turns: Turns) -> int | None:
 
 
 def bytes_of(step: Step) -> int:
-    """The bytes of a result."""
     return step.size * step.dtype.itemsize
 
 

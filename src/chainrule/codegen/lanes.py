@@ -183,7 +183,6 @@ class Arrays:
         return self.lanes.leaf[x][1] if x.op is None else self.place[x]
 
     def array_of(self, x: Step) -> Any:
-        """The array that a step lies in."""
         return self.leaves[self.lanes.leaf[x][0]] if x.op is None else self.values[self.lanes.class_of[x]]
 
     def added(self, one: Class) -> Any:

@@ -182,7 +182,6 @@ def symbols_in(*outputs: Any) -> list[Term]:
 
 
 def interned(key: Any, make: Any) -> Term:
-    """The one term of that key."""
     found = known.get(key)
     if found is None:
         found = known[key] = make()

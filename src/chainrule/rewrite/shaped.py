@@ -52,7 +52,6 @@ def is_vector_lifted(x: Term) -> bool:
 
 
 def repeat(x: Any, shape: Shape) -> Any:
-    """A scalar in a shape."""
     if not shape:
         return x
     return book["broadcast_to"](x if isinstance(x, Term) else constant(x), shape=shape)

@@ -327,6 +327,5 @@ def _check(model: Any, optimizer: Any, epochs: Any) -> None:
 
 
 def refuse_epochs(owner: str, epochs: Any) -> None:
-    """Refuse what is no count of epochs."""
     if not is_whole(epochs, 0):
         raise ValueError(f"{owner}: epochs is a whole number from 0, not {epochs!r}")

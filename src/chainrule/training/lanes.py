@@ -191,7 +191,6 @@ class Examples:
         return (self.x[self.rows], self.y[self.rows], None) if self.whole else (self.x, self.y, None)
 
     def batches(self, epoch: int) -> list[EqualBatches]:
-        """The batches of an epoch."""
         x, y, _ = self.data
         if self.whole:
             return [EqualBatches(None, 1, (x, y), (STAYS, STAYS))]

@@ -204,7 +204,6 @@ def reason_of(link: Link, chain: Chain) -> Words:
 
 
 def fact(link: Link) -> Tree:
-    """A link, and its formula where it has one."""
     apart = name_and_formula(link)
     return equation(*apart) if len(apart) > 1 else apart[0]
 

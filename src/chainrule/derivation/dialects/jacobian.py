@@ -250,7 +250,6 @@ class Story:
         return (self.gradient_symbol(), self.product_of(factors)) if len(factors) > 1 else (self.gradient_symbol(),)
 
     def symbol(self, stretch: Stretch) -> Derivative:
-        """A factor as a derivative."""
         return self.named(derivative(self.names[stretch.upper], self.names[stretch.lower]), stretch)
 
     def local(self, factor: Factor) -> Derivative:

@@ -131,7 +131,6 @@ class Decoder:
         return kind(**{f.name: self.field(x[f.name], str(f.type)) for f in fields(kind)})
 
     def field(self, x: Any, kind: str) -> Any:
-        """The value of a field of that kind."""
         if kind == "Words":
             return self.words(x)
         if kind.startswith("Tree"):

@@ -119,5 +119,4 @@ BACKWARD = (BP1, BP2, BP3, BP4)
 
 
 def layers_in(tree: Tree) -> set[str]:
-    """The layers that a tree speaks of."""
     return {x.layer for x in all_parts(tree) if isinstance(x, Symbol)}

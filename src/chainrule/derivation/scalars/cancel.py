@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from chainrule.core.term import Term, forward_order, symbols_in
-from chainrule.derivation.scalars.slopes import multiplied, size_of
+from chainrule.derivation.scalars.slopes import added, multiplied, size_of
 from chainrule.rewrite import simplify
 from chainrule.rewrite.simplify import forms
 
@@ -83,13 +82,3 @@ def terms_of(x: Any) -> list[tuple[int, Any]]:
         else:
             found.append((sign, x))
     return found
-
-
-def added(terms: Sequence[Any]) -> Any:
-    """The sum of several terms and numbers, or None where one is missing."""
-    total: Any = None
-    for term in terms:
-        if term is None:
-            return None
-        total = term if total is None else total + term
-    return total

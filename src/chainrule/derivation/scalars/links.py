@@ -24,10 +24,10 @@ from chainrule.derivation.computed import computed_by
 from chainrule.derivation.equations import in_a_row
 from chainrule.derivation.matrix.between import is_same_entries
 from chainrule.derivation.notation import derivative
-from chainrule.derivation.scalars.cancel import added, cancelled, simplified
+from chainrule.derivation.scalars.cancel import cancelled, simplified
 from chainrule.derivation.scalars.graph import Edge, Node, NotReached, ScalarGraph
 from chainrule.derivation.scalars.probabilities import Probabilities, SoftmaxLoss
-from chainrule.derivation.scalars.slopes import FAR, Slopes, multiplied, nameless, product_of
+from chainrule.derivation.scalars.slopes import FAR, Slopes, added, multiplied, nameless, product_of
 from chainrule.derivation.tape.tape import Tape, where_defined
 from chainrule.derivation.words import Words, listed, said
 from chainrule.maths import Derivative, Number, Symbol, Tree, numeral, plain
@@ -459,10 +459,10 @@ def sum_of(numbers: Sequence[float]) -> Tree:
 
 def exact_sum(values: Sequence[float]) -> float:
     """A sum that is rounded once; where it has no finite value, or not on the way, as the additions give it."""
-    try:
-        return math.fsum(values) if finite(values) else sum(values)
-    except OverflowError:
-        return sum(values)
+    with suppress(OverflowError):
+        if finite(values):
+            return math.fsum(values)
+    return sum(values)
 
 
 def finite(values: Sequence[float]) -> bool:

@@ -7,7 +7,8 @@ worked out and compared with the engine's slope before it is used.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import partial, reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -251,22 +252,18 @@ def size_of(term: Any) -> int:
 
 def multiplied(x: Any, y: Any) -> Any:
     """A product of terms and numbers without the factors 1."""
-    if not isinstance(x, Term) and not isinstance(y, Term):
-        return x * y
-    if not isinstance(x, Term) and x == 1:
-        return y
-    if not isinstance(y, Term) and y == 1:
-        return x
-    if isinstance(y, Term) or not isinstance(x, Term):
-        return x * y
-    return y * x
+    for factor, other in ((x, y), (y, x)):
+        if not isinstance(factor, Term) and factor == 1:
+            return other
+    # A number stands in front.
+    return y * x if isinstance(x, Term) and not isinstance(y, Term) else x * y
 
 
 def product_of(terms: Sequence[Any]) -> Any:
     """The product of several terms and numbers, or None where one is missing."""
-    total: Any = 1
-    for term in terms:
-        if term is None:
-            return None
-        total = multiplied(total, term)
-    return total
+    return None if any([x is None for x in terms]) else reduce(multiplied, terms, 1)
+
+
+def added(terms: Sequence[Any]) -> Any:
+    """The sum of several terms and numbers, or None where one is missing."""
+    return None if any([x is None for x in terms]) else reduce(add, terms)

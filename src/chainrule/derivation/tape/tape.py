@@ -272,7 +272,6 @@ class Tape:
         return [self.symbols[x] if isinstance(x, Value | Tensor) else constant(x) for x in node.inputs]
 
     def gradient(self, node: Node) -> Derivative:
-        """The symbol of the gradient in a node."""
         return derivative(self.symbols[self.output], self.symbols[node])
 
     def local(self, node: Node, slot: int, names: Mapping[Node, Tree] | None = None) -> Derivative:

@@ -202,7 +202,6 @@ class Answer:
             )
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """The shape of a name."""
         return self.typed.shapes[name]
 
     def several(self) -> Words:

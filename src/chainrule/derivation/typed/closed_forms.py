@@ -175,5 +175,4 @@ def merged(steps: Iterable[Step]) -> list[Step]:
 
 
 def cell(formulas: Sequence[Tree | None]) -> Words:
-    """Formulas in a cell of a table."""
     return listed(["…" if x is None or len(plain(x)) > LONGEST else said(x) for x in formulas], ",  ")

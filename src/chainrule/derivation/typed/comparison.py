@@ -134,7 +134,6 @@ def telling_output(c: Compared) -> Place:
 
 
 def entry_name(typed: TypedFormula, c: Compared) -> Tree:
-    """The symbol of an entry."""
     return placed(typed.symbol(c.name), c.place)
 
 

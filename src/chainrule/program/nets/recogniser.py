@@ -157,7 +157,6 @@ class Recogniser:
         return step
 
     def say(self, step: Step) -> str:
-        """A step in words."""
         name = self.name_of(step) or ("a constant" if step.op is None and not step.requires_grad else repr(step))
         return name if step.op is None else f"{name} (by {step.op.name})"
 
