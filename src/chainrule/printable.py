@@ -173,3 +173,13 @@ def in_words(parts: Sequence[str]) -> str:
     """
     *first, last = parts or [""]
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def several(count: int, thing: str) -> str:
+    """A number of things, one or more.
+
+    >>> from chainrule.printable import several
+    >>> several(1, "row"), several(1200, "row")
+    ('1 row', '1,200 rows')
+    """
+    return f"{count:,} {thing}{'s' * (count != 1)}"

@@ -16,6 +16,7 @@ import chainrule
 from chainrule.codegen.native import machine
 from chainrule.core import TENSORS_COMPILED, VALUES_COMPILED
 from chainrule.core.parts import threads, threads_set
+from chainrule.printable import several
 
 THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 COMPILE = "; install a C compiler, then run pip install . again"
@@ -93,9 +94,9 @@ def report(found: dict[str, Any]) -> list[str]:
         for name, slower in (("scalar_engine", "some 20 times"), ("tensor_engine", "small networks up to 4 times"))
     }
     kernels = found["kernels"]
-    shown = MISSING if kernels is None else f"{kernels['instructions']}, {threads_in_words(kernels['threads'])}"
+    shown = MISSING if kernels is None else f"{kernels['instructions']}, {several(kernels['threads'], 'thread')}"
     blas = found["blas"]
-    in_words = threads_in_words(blas["threads"])
+    in_words = several(blas["threads"], "thread")
     text = [
         f"chainrule      {found['chainrule']}",
         f"Python         {found['python']} on {found['machine']}",
@@ -111,7 +112,3 @@ def report(found: dict[str, Any]) -> list[str]:
     if not found["extras"]:
         text.append("extras         unknown: chainrule runs from its source folder; pip install . installs it")
     return text
-
-
-def threads_in_words(count: int) -> str:
-    return f"{count} thread{'s' if count != 1 else ''}"

@@ -21,6 +21,7 @@ from chainrule.data.pictures import digits_held_out, table_of_digits, table_of_p
 from chainrule.data.spelling import Spelling
 from chainrule.data.text_file import read_texts
 from chainrule.errors import DataError, DataWarning, DivergenceWarning
+from chainrule.printable import several
 
 if TYPE_CHECKING:
     from chainrule.training import Model
@@ -117,7 +118,7 @@ def notes_as_lines(command: str = "", most: int | None = None, *, each: bool = F
             for note, _ in waiting[:most]:
                 say(f"chainrule: note: {note}", err=True)
             if rest := sum(count for _, count in waiting[most or 0 :]):
-                say(f"chainrule: {rest:,} more note{'s' * (rest > 1)} (--detail full)", err=True)
+                say(f"chainrule: {several(rest, 'more note')} (--detail full)", err=True)
 
 
 def spelled(message: str, command: str = "") -> str:

@@ -16,7 +16,7 @@ from rich.text import Text
 from chainrule.cli.help import Group
 from chainrule.cli.telling import Json, refuse_unknown_options, say
 from chainrule.errors import FileError
-from chainrule.printable import printable
+from chainrule.printable import printable, several
 from chainrule.table import json_of
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ def write_set(
     from chainrule.lessons.sets import ExerciseSet, chosen
 
     files = ExerciseSet(chosen(numbers), sheets, seed).save(folder)
-    say(f"{len(files)} files in {folder}: {sheets} sheet{'s' * (sheets != 1)}, and key.html for the teacher")
+    say(f"{len(files)} files in {folder}: {several(sheets, 'sheet')}, and key.html for the teacher")
     say(f"To mark what comes back: chainrule exercise mark {folder} FOLDER_OF_FORMS")
 
 

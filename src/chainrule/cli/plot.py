@@ -19,6 +19,7 @@ from chainrule.expression.typed.given import read_value
 from chainrule.files import suffix_among, write_whole
 from chainrule.plot.functions import Function, letters
 from chainrule.plot.style import pyplot
+from chainrule.printable import several
 
 SUFFIXES = {".png": "png", ".svg": "svg", ".pdf": "pdf"}
 
@@ -31,7 +32,7 @@ def point(text: str, given: Given, count: int) -> list[float]:
     if set(given) != set(names):
         wanted = " ".join([f"{name}={n + 1}" for n, name in enumerate(names)])
         got = " ".join([f"{name}={number:g}" for name, number in given.items()]) or "none"
-        raise FormulaError(f"this plot needs {count} number{'s' * (count > 1)}, as {wanted}, and got {got}")
+        raise FormulaError(f"this plot needs {several(count, 'number')}, as {wanted}, and got {got}")
     return [given[name] for name in names]
 
 

@@ -21,6 +21,7 @@ from chainrule.core.graph import Node
 from chainrule.core.instructions import Plan
 from chainrule.core.tree import LEAF, unflatten
 from chainrule.errors import DtypeError
+from chainrule.printable import several
 from chainrule.program import Step, Trace
 
 RUNS = ("native", "numpy")
@@ -199,7 +200,7 @@ class Version:
             return [*why, "All of them run through NumPy, as source() shows: " + counted(left)]
         assert machine is not None
         kernels = self.instructions - self.by_numpy.total()
-        many = f"{kernels} kernel{'s' * (kernels != 1)} ({machine.kernels()})"
+        many = f"{several(kernels, 'kernel')} ({machine.kernels()})"
         lines = [f"They run as {many}: {counted(left - self.by_numpy)}"] * (kernels > 0)
         if self.shared:
             lines.append(f"Threads share out {self.shared} of the kernels, which changes no number.")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from chainrule.core.tensor import Tensor
 from chainrule.data.spelling import Spelling
 from chainrule.errors import DataError, ShapeError
-from chainrule.printable import printable
+from chainrule.printable import printable, several
 from chainrule.table import Table
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ class Columns:
         left = [f"{one.column} ({one.kind})" for one in self.decisions if not one.used]
         more = ", …" * (len(left) > most)
         names = f", {len(left):,} left out: {', '.join(left[:most])}{more}" if left else ""
-        return printable(f"{used:,} column{'s' * (used != 1)} used{names}")
+        return printable(f"{several(used, 'column')} used{names}")
 
     def __repr__(self) -> str:
         return repr(self.table())

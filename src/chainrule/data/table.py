@@ -35,6 +35,7 @@ from chainrule.data.spelling import Spelling
 from chainrule.data.split import Split
 from chainrule.data.text_file import Read, Written, read_columns
 from chainrule.errors import DataError, meant
+from chainrule.printable import several
 
 if TYPE_CHECKING:
     import polars as pl
@@ -75,9 +76,7 @@ class Table:
         return len(self.x)
 
     def __repr__(self) -> str:
-        rows, features = (
-            f"{n:,} {word}{'s' * (n != 1)}" for n, word in zip(self.x.shape, ("row", "feature"), strict=True)
-        )
+        rows, features = map(several, self.x.shape, ("row", "feature"))
         return f"Table({rows}, {features}, {self.columns.task} of {self.columns.target.name!r})"
 
     @property

@@ -25,6 +25,7 @@ from chainrule.data.numerals import number_in
 from chainrule.data.scan import are_quotes_regular, has_padded_numbers, is_even
 from chainrule.data.spelling import Spelling
 from chainrule.errors import DataError
+from chainrule.printable import several
 
 if TYPE_CHECKING:
     import polars as pl
@@ -484,7 +485,7 @@ def _refuse_ragged(file: TextFile) -> None:
     for row, line, cells in file.numbered():
         if cells and len(cells) != width:
             raise DataError(
-                f"{file.path}, line {line}: row {row} has {len(cells)} field{'s' * (len(cells) != 1)}, and there are "
+                f"{file.path}, line {line}: row {row} has {several(len(cells), 'field')}, and there are "
                 f"{width} columns: it begins with {file.separator.join(cells)[:40]!r}"
             )
 

@@ -16,6 +16,7 @@ from chainrule.files import write_whole
 from chainrule.lessons.chapter import LessonError, chapters, there_are
 from chainrule.lessons.exercise import Exercise, Marked
 from chainrule.lessons.page import STYLE, html_of_markdown
+from chainrule.printable import several
 from chainrule.table import Table
 from chainrule.webpage import webpage
 
@@ -161,7 +162,7 @@ class Marks:
         for x in self.ids:
             given = [one.marked[x] for one in self.submissions if x in one.marked]
             lines.append(f"{x}: {score_of(given)}, {len(self.submissions) - len(given)} blank")
-        lines += [f"{x}: {name}, {count} time{'s' * (count != 1)}" for x, name, count in self.mistakes()]
+        lines += [f"{x}: {name}, {several(count, 'time')}" for x, name, count in self.mistakes()]
         for one in self.submissions:
             lines += [f"{one.name}, {x}: {marked.says.splitlines()[0]}" for x, marked in one.unread.items()]
         lines += [f"{one.name}: not read, {one.problem}" for one in self.submissions if one.problem]

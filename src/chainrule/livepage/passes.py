@@ -6,7 +6,7 @@ Each is the program run on stand-ins, with the walk of `what_if` behind it, so t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from chainrule.codegen.laws import LAWS
 from chainrule.codegen.simplified import reached, simplified
 from chainrule.core.operation import Fused, Linear, Pointwise
 from chainrule.derivation.wrong import mistakes
-from chainrule.derivation.wrong.mistakes import Attempt, Event
+from chainrule.derivation.wrong.mistakes import Attempt
 from chainrule.livepage.subject import Subject
 from chainrule.maths import Number, Symbol
 from chainrule.program import Program, Step, Trace
@@ -251,7 +251,7 @@ def print_pass(subject: Subject, which: Pass) -> PrintedPass:
             put(keys, results, "local", [graph.local(step, slot) for step, slot in graph.edges])
             put(keys, results, "softmax", list(map(graph.probabilities, program.steps)))
         put(keys, results, "gradient", [attempt.gradients.get(step) for step in program.steps])
-        events = no_empty(attempt.events)
+        events = [event for event in attempt.events if event.node.requires_grad]
         arrivals[:] = [(event.source.place, event.node.place) for event in events]
         put(keys, results, "share", [event.share for event in events])
         put(keys, results, "total", [event.after for event in events])
@@ -263,11 +263,6 @@ def print_pass(subject: Subject, which: Pass) -> PrintedPass:
         example.append(np.zeros(len(which.forgets)))
         given.append("forgotten")
     return PrintedPass(printed(computed, example, given), keys, arrivals, code)
-
-
-def no_empty(events: Iterable[Event]) -> list[Event]:
-    """The arrivals at steps that a gradient reaches."""
-    return [event for event in events if event.node.requires_grad]
 
 
 def put(keys: list[Any], results: list[Any], kind: str, found: Sequence[Any]) -> None:

@@ -34,6 +34,7 @@ from chainrule.livepage.story import Story, stories
 from chainrule.livepage.subject import Points, Subject
 from chainrule.livepage.ties import kinks_of, watched
 from chainrule.maths import unicode
+from chainrule.printable import several
 from chainrule.program import Kind, Program, Step
 from chainrule.verify.mistakes import KINDS
 
@@ -163,7 +164,7 @@ def in_pieces(told: Sequence[Story]) -> tuple[list[Any], list[str]]:
 
 def titled(subject: Subject) -> str:
     """What a menu calls a subject that has no title."""
-    return f"{subject.names[subject.program.output]}, of {subject.computed:,} step{'s' * (subject.computed != 1)}"
+    return f"{subject.names[subject.program.output]}, of {several(subject.computed, 'step')}"
 
 
 def described(subject: Subject, step: Step) -> dict[str, Any]:

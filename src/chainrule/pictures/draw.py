@@ -33,6 +33,7 @@ from chainrule.pictures.numbers import NONE, shown, size
 from chainrule.pictures.picture import Picture
 from chainrule.pictures.sketch import Arrow, Box, Frame, Look, Sketch, legend
 from chainrule.pictures.widths import fitted
+from chainrule.printable import several
 from chainrule.program import Kind, Step
 
 DIGITS = 4
@@ -157,7 +158,7 @@ def sketch_in(
     boxes = [box_of_block(live, block, owner, lit, calls, crowded) for block in blocks]
     unseen = left_out(blocks) if any([len(block) > 1 for block in blocks]) else {}
     for n, count in unseen.items():
-        boxes[n] = replace(boxes[n], more=(*boxes[n].more, f"{count:,} edge{'s' * (count != 1)} from others"))
+        boxes[n] = replace(boxes[n], more=(*boxes[n].more, f"{several(count, 'edge')} from others"))
     arrows = arrows_of(live, blocks, lit)
     frames = frames_of(blocks, owner, calls)
     notes = notes_of(live, boxes, arrows, bool(unseen))
@@ -269,7 +270,7 @@ def title_of_block(
         return f"{kind} × {len(block):,}", ()
     counts = summary.counted([step for step in block if step.op is not None], live)
     weights = summary.parameters_in(block)
-    held = (f"{weights:,} parameter{'s' * (weights != 1)}",) if weights else ()
+    held = (several(weights, "parameter"),) if weights else ()
     if shared:
         what = () if calls is None else (calls.names.get(shared[-1], ""),)
         return fitted(shared[-1], LONGEST_NAME), tuple([line for line in (*what, counts, *held) if line])

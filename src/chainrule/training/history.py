@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from chainrule.errors import ShapeError
+from chainrule.printable import several
 from chainrule.table import Table, json_of
 
 
@@ -55,6 +56,6 @@ class History:
         return json_of({"stopped": self.stopped, "diverged": self.diverged, "epochs": self.rows})
 
     def __repr__(self) -> str:
-        count = f"{len(self.rows)} epoch{'s' * (len(self.rows) != 1)}"
+        count = several(len(self.rows), "epoch")
         losses = f": loss {self.rows[0]['loss']:.6g} to {self.rows[-1]['loss']:.6g}" if self.rows else ""
         return f"History of {count}{losses}{f'; {self.stopped}' if self.stopped else ''}"

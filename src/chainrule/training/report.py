@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from chainrule.printable import several
 from chainrule.table import Table
 from chainrule.training.fit_table import Fitted, Spread
 
@@ -109,7 +110,7 @@ def _network(fitted: Fitted) -> str:
     """The network, the epochs, and whose weights were kept."""
     count, words = len(fitted.history), "-".join(map(str, fitted.sizes))
     return (
-        f"network {words}, {fitted.parameters:,} parameters; {count:,} epoch{'s' * (count != 1)}, and the weights are "
+        f"network {words}, {fitted.parameters:,} parameters; {several(count, 'epoch')}, and the weights are "
         f"of epoch {fitted.kept_epoch:,} (seed {fitted.recipe.seed})"
     )
 

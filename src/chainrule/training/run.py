@@ -17,6 +17,7 @@ from chainrule.nn.module import Module
 from chainrule.optim.lr_scheduler import LRScheduler
 from chainrule.optim.optimizer import Optimizer
 from chainrule.optim.plateau import ReduceLROnPlateau
+from chainrule.printable import several
 from chainrule.training.batches import Batch, Batches, OfArrays, output_of
 from chainrule.training.checkpoint import checked
 from chainrule.training.compiled_steps import CompiledSteps
@@ -235,7 +236,7 @@ class Run:
     def check_interrupts(self) -> None:
         """End the run where Ctrl-C was pressed: a step, or all that follows an epoch, has just been finished."""
         if self.interrupts.noted:
-            steps = f"{self.batch:,} step{'s' * (self.batch != 1)} of it"
+            steps = f"{several(self.batch, 'step')} of it"
             place = f"in epoch {self.epoch}, after {steps}" if self.batch else f"after epoch {self.epoch}"
             self.stop(f"stopped by Ctrl-C {place}")
             raise Interrupted(self.history)

@@ -316,10 +316,14 @@ def ways_between(node: Any, of: Any) -> list[tuple[str, Any]]:
 
 def recorded(model: Module, inputs: Sequence[Any], loss: Callable[..., Any] | None) -> Any:
     """What a model, and a loss of its result and the last input, record."""
-    given = list(inputs)
-    target = [given.pop()] if loss is not None else []
+    given, target = parted(inputs, loss)
     out = model(*[x if is_node(x) or np.asarray(x).dtype.kind != "f" else Tensor(x) for x in given])
     return loss(out, *target) if loss is not None else out
+
+
+def parted(inputs: Sequence[Any], loss: Callable[..., Any] | None) -> tuple[Sequence[Any], Sequence[Any]]:
+    """The inputs of a model, and the target behind them, if there is a loss that takes one."""
+    return (inputs, ()) if loss is None else (inputs[:-1], inputs[-1:])
 
 
 def with_pytorch(output: Any, title: str) -> Comparison:
@@ -406,8 +410,7 @@ def with_model(
     torch = pytorch()
     if not inputs or (loss is None) != (torch_loss is None):
         raise GraphError("give the inputs of both models, and loss= and torch_loss= or neither")
-    given = list(inputs)
-    target = [given.pop()] if loss is not None else []
+    given, target = parted(inputs, loss)
     mine: Any = ours(*[array_of(x) for x in given])
     kind = next(iter([p.dtype for p in theirs.parameters()]), torch.float64)
     right = theirs(*[as_tensor(torch, x, kind) for x in given])

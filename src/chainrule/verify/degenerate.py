@@ -21,6 +21,7 @@ import numpy as np
 from chainrule.core.state import Quiet
 from chainrule.errors import GraphError
 from chainrule.expression.arguments import names_of, values_of
+from chainrule.printable import several
 from chainrule.program import Step
 from chainrule.verify.answers.numbers import walk_at
 from chainrule.verify.marking.changes import Change, derivative
@@ -80,7 +81,7 @@ class Degenerate:
 
     def __repr__(self) -> str:
         count = len(self.hidden)
-        some = f"{count} mistake{'s' * (count != 1)} cannot be seen with these numbers"
+        some = f"{several(count, 'mistake')} cannot be seen with these numbers"
         lines = [some if count else "every mistake shows with these numbers"]
         # One mistake may be made in several ways at one place: the line is the same.
         told = list(Counter([one.line for one in self.hidden]).items())[: MOST_LINES - 5]

@@ -43,7 +43,6 @@ class InTorch(Subject):
         self.call = f.apply if isinstance(f, type) else f
 
     def __enter__(self) -> Self:
-        self.before = [(leaf.given, leaf.given.data) for leaf in self.own]
         self.buffers = [(b, b.data, b.data.clone()) for module in self.modules for b in module.buffers()]
         self.torch_chances = self.torch.get_rng_state()
         super().__enter__()
@@ -54,8 +53,7 @@ class InTorch(Subject):
         return self
 
     def __exit__(self, *_: object) -> None:
-        for tensor, data in self.before:
-            tensor.data = data
+        super().__exit__()
         for tensor, data, numbers in self.buffers:
             data.copy_(numbers)
             tensor.data = data

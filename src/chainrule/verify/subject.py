@@ -112,6 +112,7 @@ class Subject:
         target = len(flatten(inputs[-1])[0]) if loss is not None else 0
         self.places = moving_places(self.flat, bool(self.modules), target)
         self.own = [leaf_of(name, owned) for name, owned in parameters_of(self.modules)]
+        self.before = [(leaf.given, leaf.given.data) for leaf in self.own]
         self.leaves = [*[leaf_of(self.names[k], self.flat[k]) for k in self.places], *self.own]
         if not self.leaves:
             raise DtypeError(f"{self.title} was given no number, array, Value, Tensor or Module that could be moved")
@@ -126,6 +127,8 @@ class Subject:
 
     def __exit__(self, *_: object) -> None:
         """Leave everything as it was."""
+        for owned, data in self.before:
+            owned.data = data
 
     def run(self) -> Array:
         """The outputs, in a row."""
@@ -235,7 +238,6 @@ class Recorded(Subject):
     modules_are = Module
 
     def __enter__(self) -> Self:
-        self.before = [(leaf.given, leaf.given.data) for leaf in self.own]
         for leaf in self.own:
             leaf.given.data = leaf.array
             leaf.array = leaf.given.data  # which is moved in place
@@ -243,8 +245,7 @@ class Recorded(Subject):
         return super().__enter__()
 
     def __exit__(self, *_: object) -> None:
-        for owned, data in self.before:
-            owned.data = data
+        super().__exit__()
         self.kept.put_back()
 
     def node(self, leaf: Leaf, record: bool) -> Any:

@@ -21,6 +21,7 @@ from chainrule.expression.typed.caret import error_at
 from chainrule.expression.typed.functions import Function, function_names, in_a_list, look_up, of_parts
 from chainrule.expression.typed.parsed import CONSTANTS, Parsed, Step
 from chainrule.expression.typed.tokens import EXACT_DIGITS, Token, tokens_of
+from chainrule.printable import several
 
 IN_SETTINGS = {"True": True, "False": False, "None": None, "inf": math.inf}
 """Words that a setting may have, such as ``axis=None``."""
@@ -209,9 +210,7 @@ class Reader:
         settings = self.settings(node, function, token)
         count = len(function.inputs)
         if len(node.args) < count:
-            raise self.at_token(
-                token, f"{function.usage} takes {count} input{'s' * (count != 1)}, not {len(node.args)}"
-            )
+            raise self.at_token(token, f"{function.usage} takes {several(count, 'input')}, not {len(node.args)}")
         for name in function.required:
             if name not in settings:
                 raise self.at_token(token, f"{function.usage} needs the setting {name}")

@@ -364,7 +364,7 @@ class Letters:
             formula = formula.replace(")'", ").T")
         names = "|".join(sorted(map(re.escape, self.spellings), key=len, reverse=True))
         pattern = re.compile(DERIVATIVE.pattern.replace("{name}", names) + r"(?!\w)")
-        formula = pattern.sub(self.derivative_letter, formula)
+        formula = pattern.sub(lambda match: self.standing_for(match[1], match[2]), formula)
         if self.wrt:
             formula = re.sub(LAGRANGE.replace("{wrt}", re.escape(self.wrt)), self.primed_letter, formula)
         formula = INDICATOR.sub(r"(\1)", formula)
@@ -378,10 +378,6 @@ class Letters:
             for other in other_spellings(name):
                 found.setdefault(other, name)
         return found
-
-    def derivative_letter(self, match: re.Match[str]) -> str:
-        """A name for ``dL/dh``."""
-        return self.standing_for(match[1], match[2])
 
     def primed_letter(self, match: re.Match[str]) -> str:
         """A name for ``u′``, and the value's own for ``u(x)``; of names side by side the last one has the prime.
