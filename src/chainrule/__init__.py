@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING
 # NumPy first: further in, below that many open frames, each call of its own import would ask the system for memory.
 import numpy as _  # noqa: F401
 
-from chainrule.core.numpy_calls import OTHER_NAMES
-from chainrule.later import load_later
-from chainrule.rules import PUBLIC
+from chainrule.collector import without_collector
+
+with without_collector():
+    from chainrule.core.numpy_calls import OTHER_NAMES
+    from chainrule.later import load_later
+    from chainrule.rules import PUBLIC
 
 if TYPE_CHECKING:
     __all__: list[str]

@@ -311,7 +311,7 @@ def compile(
     if loss is None or optimizer is None:
         raise DtypeError("compile of a training step takes a module with both loss= and optimizer=")
     # It stands on a floor above this one, and is there as soon as someone asks.
-    step = import_module("chainrule.training.step").TrainingStep
+    step = import_module("chainrule.training").TrainingStep
     return step(f, loss, optimizer, clip_norm=clip_norm, target=target)
 
 

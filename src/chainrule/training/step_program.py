@@ -22,6 +22,7 @@ from chainrule.nn.stateless import Attributes, standing_in
 from chainrule.optim.as_program import Cell, moved
 from chainrule.optim.optimizer import Optimizer
 from chainrule.program import Trace, trace
+from chainrule.program.trace import traced_again
 from chainrule.rules.linear import astype, reshape
 from chainrule.rules.linear import index as picked
 from chainrule.rules.linear import sum as total
@@ -138,8 +139,8 @@ class Recorder:
         self.changed: tuple[int, ...] = ()
         self.said: Any = None
 
-    def traced(self, x: Any, y: Any, weight: Any, rows: Any, numbers: Sequence[float]) -> Trace:
-        """The program on a batch, or on the examples of `rows`."""
+    def traced(self, x: Any, y: Any, weight: Any, rows: Any, numbers: Sequence[float], *, named: bool) -> Trace:
+        """The program on a batch, or on the examples of `rows`; `named` as the user's code names its steps."""
 
         def step(
             parameters: Any, kept: Any, counts: Any, buffers: Any, counting: Any, settings: Any,
@@ -153,7 +154,8 @@ class Recorder:
 
         names = named_settings(self.structure, self.made_of.optimizer, numbers)
         examples = [draw.example for draw in self.draws]
-        return trace(step, *self.state.tree(), names, x, y, weight, rows, examples)
+        found = trace if named else traced_again
+        return found(step, *self.state.tree(), names, x, y, weight, rows, examples)
 
     def results(self, old: Any, settings: Any, x: Any, y: Any, weight: Any, draws: Any) -> list[Any]:
         """What a step gives, in the order of `Example`."""
@@ -342,9 +344,10 @@ def of_state(
     """A step that changes just this state, traced."""
     recorder = Recorder(made_of, state, structure, draws, tells=tells)
     before = attributes_of(state.modules)
-    traces = [recorder.traced(x, y, weight, rows, numbers) for _ in range(1 + twice)]
+    # Only a user's code has names of its own for what it computes.
+    traced = recorder.traced(x, y, weight, rows, numbers, named=twice)
+    again = recorder.traced(x, y, weight, rows, numbers, named=False) if twice else None
     if not are_the_same(before, attributes_of(state.modules)):
         raise GraphError("a module keeps something of each of its runs")
-    traces[0] = with_names(traces[0], recorder)
     noted = recorder.changed, recorder.weight, recorder.weighs, recorder.refuses, recorder.said, draws
-    return Example(traces[0], *noted), traces[1] if twice else None
+    return Example(with_names(traced, recorder), *noted), again
