@@ -65,7 +65,6 @@ if TYPE_CHECKING:
     from chainrule.rules.activations import selu as selu
     from chainrule.rules.algebra import dot as dot
     from chainrule.rules.algebra import matmul as matmul
-    from chainrule.rules.algebra import slogdet as slogdet
     from chainrule.rules.algebra import solve as solve
     from chainrule.rules.arrange import array_split as array_split
     from chainrule.rules.arrange import atleast_1d as atleast_1d
@@ -143,6 +142,7 @@ if TYPE_CHECKING:
     from chainrule.rules.factors import matrix_power as matrix_power
     from chainrule.rules.factors import matrix_rank as matrix_rank
     from chainrule.rules.factors import qr as qr
+    from chainrule.rules.factors import slogdet as slogdet
     from chainrule.rules.factors import svd as svd
     from chainrule.rules.fused import affine as affine
     from chainrule.rules.fused import binary_cross_entropy as binary_cross_entropy

@@ -7,7 +7,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn
-from chainrule.nn import activations
+from chainrule.nn import activations, rarer_activations
 
 MODULES = {
     nn.ReLU: (cr.relu, {}),
@@ -32,7 +32,9 @@ MODULES = {
 
 
 def test_every_module_is_tested():
-    made = {thing for thing in vars(activations).values() if isinstance(thing, type)}
+    made = {
+        thing for room in (activations, rarer_activations) for thing in vars(room).values() if isinstance(thing, type)
+    }
     assert made & {*nn.Activation.__subclasses__()} == {*MODULES}
 
 

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from chainrule.codegen.copied import made_again
-from chainrule.codegen.identifiers import function_name
 from chainrule.codegen.laws import shortened
 from chainrule.codegen.scanned import scan
 from chainrule.codegen.simplified import with_numbers
@@ -33,7 +32,6 @@ from chainrule.custom import CustomRule
 from chainrule.errors import ChainruleError, DtypeError, FileError, GraphError
 from chainrule.kinds import what_is
 from chainrule.program import Kind, Step, Trace, trace
-from chainrule.program.around import MOST_PLACES, PLAIN, Around, is_users
 from chainrule.program.trace import is_data, leaf_of, names_of_arguments, traced_again
 
 if TYPE_CHECKING:
@@ -42,6 +40,7 @@ if TYPE_CHECKING:
     from chainrule.files import PathLike
     from chainrule.nn.module import Module
     from chainrule.optim.optimizer import Optimizer
+    from chainrule.program.around import Around
     from chainrule.training.step import TrainingStep
 
 MOST_VERSIONS = 64
@@ -149,6 +148,8 @@ class Compiled:
         key = (structure, tuple(map(kind_of, leaves)))
         version = self.versions.get(key)
         if version is None or any([not fits(step, x) for step, x in version.trace.held.items()]):
+            from chainrule.program.around import Around  # not for the steps of nets, where all code is ours
+
             with self.lock:
                 version = self.make(args, settings)
                 known = zip(leaves, version.trace.given, strict=True)
@@ -248,7 +249,7 @@ class Compiled:
         if self.anew:
             lines.append(f"It was traced anew, as other things stood around it: {', '.join(self.anew)}")
         if self.around is not None and self.around.left <= 0:
-            lines.append(f"More stands around it than the {MOST_PLACES} places that are watched")
+            lines.append(f"More stands around it than the {self.around.most} places that are watched")
         return "\n".join([*lines, *version.shortened(), *version.told()])
 
 
@@ -370,6 +371,8 @@ def told_apart(x: Any) -> Hashable:
 
     That of a user's class may leave out what the function reads. What cannot be compared stands for itself.
     """
+    from chainrule.program.around import PLAIN, is_users
+
     if isinstance(x, PLAIN):
         return type(x), repr(x)
     if type(x) in (tuple, frozenset):
@@ -484,4 +487,6 @@ def described(f: Any, args: tuple[Any, ...], settings: dict[str, Any]) -> str:
 
 def identifier(name: str) -> str:
     """A function's name in written Python."""
+    from chainrule.codegen.identifiers import function_name  # not for steps, whose name is known
+
     return function_name(name, ["work", "workspace", *kernels])

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule.codegen.native_kernels import KERNELS, name_of
-from chainrule.codegen.primitive import lowered
 from chainrule.codegen.simplified import reached, simplified
 from chainrule.core.instructions import (
     FIRST_INPUT,
@@ -84,6 +83,8 @@ class Planner:
 
     def __init__(self, trace: Trace, within: Within | None = None) -> None:
         if within is None and any([name_of(step) in TAKEN_APART for step in trace.program.steps]):
+            from chainrule.codegen.primitive import lowered  # not for programs that every kernel knows
+
             # Parts of what is taken apart are computed once for both passes.
             trace = simplified(lowered(trace, lambda name: name not in TAKEN_APART, "native"), ())[0]
         self.trace = trace

@@ -184,7 +184,7 @@ def only_reader(planner: Planner, step: Step) -> Step | None:
     return readers[0]
 
 
-def reduction(kind: Reduction) -> Kernel:
+def reduction(kind: int) -> Kernel:
     """A sum, mean or extreme over axes, those that lie side by side at a time."""
 
     def emitted(planner: Planner, step: Step) -> list[Step] | None:
@@ -232,7 +232,7 @@ def sum_to(planner: Planner, step: Step) -> list[Step] | None:
     return [step]
 
 
-def row(kind: Row) -> Kernel:
+def row(kind: int) -> Kernel:
     """A softmax, or the logarithm of its sum, along the last axis."""
 
     def emitted(planner: Planner, step: Step) -> list[Step] | None:
@@ -247,18 +247,18 @@ def row(kind: Row) -> Kernel:
     return emitted
 
 
-def looked_up(code: Code) -> Kernel:
+def looked_up(code: int) -> Kernel:
     """Entries, or rows, at places that are data; or such entries added there."""
 
     def emitted(planner: Planner, step: Step) -> list[Step] | None:
         x, key = step.inputs[0], step.settings["key"]
-        table, rows = (x, step) if code is Code.TAKE else (step, x)
+        table, rows = (x, step) if code == Code.TAKE else (step, x)
         if not steps_in([key]):
             return at_known_places(planner, step, code)
         parts = without_slices(key if isinstance(key, tuple) else (key,), table.shape)
         if not isinstance(x, Step) or not 0 < len(parts) <= len(table.shape) or x.dtype != step.dtype:
             return None
-        if code is Code.PUT and x.dtype not in FLOATS:
+        if code == Code.PUT and x.dtype not in FLOATS:
             return None
         known = [
             p for p in parts if isinstance(p, Step | np.ndarray) and p.dtype in WHOLE and (p.ndim or len(parts) > 1)
@@ -316,10 +316,10 @@ def repeated(planner: Planner, index: Step, whole: tuple[int, ...]) -> Place:
     return out
 
 
-def at_known_places(planner: Planner, step: Step, code: Code) -> list[Step] | None:
+def at_known_places(planner: Planner, step: Step, code: int) -> list[Step] | None:
     """Entries picked, or put, where the program itself says: places found once, when it is planned."""
     x = step.inputs[0]
-    table, rows = (x, step) if code is Code.TAKE else (step, x)
+    table, rows = (x, step) if code == Code.TAKE else (step, x)
     if not isinstance(x, Step) or x.dtype != step.dtype or x.dtype not in FLOATS or table.size > MOST_PLACES:
         return None
     places = np.arange(table.size).reshape(table.shape)[step.settings["key"]]
@@ -365,7 +365,7 @@ def end_to_end(planner: Planner, step: Step) -> list[Step] | None:
     return [step]
 
 
-def convolution(what: Convolution) -> Kernel:
+def convolution(what: int) -> Kernel:
     """A convolution, with a number for each channel added to it, or what its images or its weights get back."""
 
     def emitted(planner: Planner, step: Step) -> list[Step] | None:
@@ -373,7 +373,7 @@ def convolution(what: Convolution) -> Kernel:
             return None
         given = [planner.straight(x) for x in step.inputs]
         reader, added = only_reader(planner, step), None
-        if what is Convolution.RESULTS and reader is not None and name_of(reader) == "add":
+        if what == Convolution.RESULTS and reader is not None and name_of(reader) == "add":
             added = number_a_channel(planner, other_input(reader, step), step)
         members = [step] if added is None or reader is None else [step, reader]
         out = planner.take(members[-1])
@@ -398,7 +398,7 @@ def number_a_channel(planner: Planner, x: Any, images: Step) -> Place | None:
     return place if place.contiguous and x.shape in ((images.shape[1], 1, 1), (1, images.shape[1], 1, 1)) else None
 
 
-def pool(what: Pool) -> Kernel:
+def pool(what: int) -> Kernel:
     """Entries picked, or put, where windows have their largest."""
 
     def emitted(planner: Planner, step: Step) -> list[Step] | None:

@@ -10,7 +10,6 @@ import math
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from enum import IntEnum
 from itertools import accumulate, chain
 from typing import Any
 
@@ -22,18 +21,46 @@ from chainrule.core.place import Place, Range, steps_of
 WORKSPACE, CONSTANTS, FIRST_INPUT = range(3)
 """The pieces of memory; inputs and outputs follow."""
 
-Code = IntEnum(
-    "Code",
-    "CALL CHAIN PRODUCT REDUCE ROWS TAKE PUT COPY CONVOLVE POOL PAIRS ADD_ROW ADAM TAPE SWEEP PARTS TURNS",
-    start=0,
-)
-Slot = IntEnum("Slot", "STREAM ONE STRIDED RESULT", start=0)
+
+class Code:
+    """The words of instructions, as plan.h has them; no enumerations, which take as long to make as a plan."""
+
+    CALL, CHAIN, PRODUCT, REDUCE, ROWS, TAKE, PUT, COPY, CONVOLVE, POOL = range(10)
+    PAIRS, ADD_ROW, ADAM, TAPE, SWEEP, PARTS, TURNS = range(10, 17)
+
+
+class Slot:
+    """How an operand of a chain lies."""
+
+    STREAM, ONE, STRIDED, RESULT = range(4)
+
+
+class Reduction:
+    """What becomes of all entries along an axis."""
+
+    SUM, LARGEST, SMALLEST = range(3)
+
+
+class Row:
+    """What becomes of a row."""
+
+    SOFTMAX, LOG_SOFTMAX, LOG_SUM_EXP = range(3)
+
+
+class Convolution:
+    """Which of the three that a convolution ties is computed of the other two."""
+
+    RESULTS, IMAGES, WEIGHTS = range(3)
+
+
+class Pool:
+    """What is done at the largest entry of each window."""
+
+    PICK_LARGEST, PUT_LARGEST = range(2)
+
+
 APART = (Slot.STRIDED, Slot.RESULT)
 """Operands that do not go through a piece of memory from its first entry to its last."""
-Reduction = IntEnum("Reduction", "SUM LARGEST SMALLEST", start=0)
-Row = IntEnum("Row", "SOFTMAX LOG_SOFTMAX LOG_SUM_EXP", start=0)
-Convolution = IntEnum("Convolution", "RESULTS IMAGES WEIGHTS", start=0)
-Pool = IntEnum("Pool", "PICK_LARGEST PUT_LARGEST", start=0)
 
 TYPES = {np.dtype(t): i for i, t in enumerate((np.float32, np.float64, np.bool_, np.int64, np.int32))}
 """The types of entries that kernels read."""
@@ -205,11 +232,11 @@ class Plan:
             self.numbers[key] = self.constant(array)
         return self.numbers[key]
 
-    def emit(self, code: Code, words: Sequence[int], places: Sequence[Place], work: float) -> None:
+    def emit(self, code: int, words: Sequence[int], places: Sequence[Place], work: float) -> None:
         """An instruction, and the places that it reads and writes."""
         self.emit_parts(code, [words], places, work)
 
-    def emit_parts(self, code: Code, parts: Sequence[Sequence[int]], places: Sequence[Place], work: float) -> None:
+    def emit_parts(self, code: int, parts: Sequence[Sequence[int]], places: Sequence[Place], work: float) -> None:
         """The parts of an instruction, which threads share out, and the places that they read and write."""
         written = [[int(code), len(words) + 2, *[int(w) for w in words]] for words in parts]
         if len(parts) > 1:
@@ -350,7 +377,7 @@ class Plan:
         whole = place.contiguous and not place.offset and len(place.shape) == 2
         return whole and self.sizes.get(place.memory) == place.size * place.dtype.itemsize
 
-    def reduce(self, kind: Reduction, x: Place, out: Place, extents: tuple[int, int, int], divisor: float) -> None:
+    def reduce(self, kind: int, x: Place, out: Place, extents: tuple[int, int, int], divisor: float) -> None:
         """The middle one of three axes, reduced."""
         before, along, after = extents
         parts = parts_for(x.size)
@@ -362,7 +389,7 @@ class Plan:
         words = [[TYPES[x.dtype], kind, a.shape[0], along, n, *a.at, *b.at, bits(divisor), after] for a, b, n in some]
         self.emit_parts(Code.REDUCE, words, [x, out], x.size)
 
-    def rows(self, kind: Row, x: Place, out: Place) -> None:
+    def rows(self, kind: int, x: Place, out: Place) -> None:
         """Something done with the last axis."""
         rows = x.size // x.shape[-1]
         words = [
@@ -371,18 +398,16 @@ class Plan:
         ]
         self.emit_parts(Code.ROWS, words, [x, out], 8 * x.size)
 
-    def places(
-        self, code: Code, x: Place, out: Place, run: int, indices: Sequence[tuple[Place, int, int, int]]
-    ) -> None:
+    def places(self, code: int, x: Place, out: Place, run: int, indices: Sequence[tuple[Place, int, int, int]]) -> None:
         """Runs of bytes picked by indices, or added there; an index has its axis, that one's extent and stride."""
         words = [TYPES.get(x.dtype, 0), run, max([p.size for p, *_ in indices]), len(indices), *x.at, *out.at, out.size]
         for place, axis, extent, stride in indices:
             words += [*place.at, TYPES[place.dtype], int(place.size > 1), extent, stride, axis]
-        self.emit(code, words, [x, out, *[p for p, *_ in indices]], out.size + x.size * (code is Code.PUT))
+        self.emit(code, words, [x, out, *[p for p, *_ in indices]], out.size + x.size * (code == Code.PUT))
 
     def convolve(
         self,
-        what: Convolution,
+        what: int,
         images: Place,
         weights: Place,
         results: Place,
@@ -413,7 +438,7 @@ class Plan:
             Convolution.IMAGES: (came, channels * back),
             Convolution.WEIGHTS: (laid * together, outputs * stretch * together),
         }[what]
-        turned = weights.size if what is Convolution.IMAGES else 0
+        turned = weights.size if what == Convolution.IMAGES else 0
         most_met = max(channels, outputs) * size[0] * size[1]
         # A vector may read past the last plane.
         laid_out = planes + across + beside + 2 * lanes
@@ -439,7 +464,7 @@ class Plan:
         places = [p for p in (images, weights, results, added) if p is not None]
         self.emit_parts(Code.CONVOLVE, words, places, work)
 
-    def pool(self, what: Pool, given: Place, x: Place, out: Place, slide: Sequence[Any]) -> None:
+    def pool(self, what: int, given: Place, x: Place, out: Place, slide: Sequence[Any]) -> None:
         """Entries picked where each window of x has its largest, or put there."""
         size, steps, around, spread, fits = [pair[1] for pair in slide]
         lanes = ALIGNED // x.dtype.itemsize
@@ -510,12 +535,12 @@ class Chain:
     def __init__(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
         self.dtype = dtype
         self.shape = shape
-        self.slots: list[tuple[Slot, Place]] = []
+        self.slots: list[tuple[int, Place]] = []
         self.slot_of: dict[Any, int] = {}
         self.operations: list[tuple[int, ...]] = []
         self.free = list(reversed(range(REGISTERS)))
 
-    def slot(self, kind: Slot, place: Place) -> int:
+    def slot(self, kind: int, place: Place) -> int:
         key = (kind, place)
         if key not in self.slot_of:
             if len(self.slots) == MOST_SLOTS:
@@ -538,7 +563,7 @@ class Chain:
     def written(self, plan: Plan) -> None:
         self.join()
         size = math.prod(self.shape)
-        shape, strides = joined_axes(self.shape, [p.strides for kind, p in self.slots if kind is Slot.STRIDED])
+        shape, strides = joined_axes(self.shape, [p.strides for kind, p in self.slots if kind == Slot.STRIDED])
         work = size * len(self.operations)
         alone = any([which == OPERATION["total"] for which, *_ in self.operations])
         line = ALIGNED // self.dtype.itemsize if len(shape) == 1 else 1
@@ -595,7 +620,7 @@ class Chain:
         apart = iter(strides)
         steps = {Slot.STREAM: inner, Slot.RESULT: inner, Slot.ONE: 0}
         for kind, place in self.slots:
-            row = next(apart) if kind is Slot.STRIDED else (0,) * len(shape)
+            row = next(apart) if kind == Slot.STRIDED else (0,) * len(shape)
             words += [kind, *place.after(start * steps.get(kind, row[0])).at, TYPES[place.dtype], *row]
         return [*words, *chain.from_iterable(self.operations)]
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Callable, Iterable
-from enum import IntEnum
 from typing import Any
 
 import numpy as np
@@ -19,8 +18,9 @@ from chainrule.core.instructions import JOINED, REGISTERS, Chain, Plan, Slot, bi
 from chainrule.core.operation import book
 from chainrule.core.place import Place
 
-Role = IntEnum("Role", "UNREAD ENTRIES CHANGED NUMBER", start=0)
+UNREAD, ENTRIES, CHANGED, NUMBER = range(4)
 """What an argument is, as arrays.h has it."""
+ROLES = {"entries": ENTRIES, "changed": CHANGED, "number": NUMBER}
 
 FRESH, TOTAL, NOTHING = -1, -2, -3
 """What a chain gives, if it is no argument."""
@@ -161,17 +161,17 @@ def backward(name: str) -> Callable[..., Any]:
     return back
 
 
-def record(function: Callable[..., Any], words: str) -> tuple[bytes, bytes, tuple[Role, ...], int]:
+def record(function: Callable[..., Any], words: str) -> tuple[bytes, bytes, tuple[int, ...], int]:
     """What the machine's Chain is made of, for a function whose arguments have these roles.
 
     These are the words of the instruction, its constants, what each argument is, and what is given.
     """
     recorder = Recorder()
-    roles = tuple([Role[word.upper()] for word in words.split()])
-    starts = [recorder.node("argument", role is Role.NUMBER, (), i) for i, role in enumerate(roles)]
+    roles = tuple([ROLES[word] for word in words.split()])
+    starts = [recorder.node("argument", role == NUMBER, (), i) for i, role in enumerate(roles)]
     arguments = [Recorded(recorder, x) for x in starts]
     out = function(*arguments)
-    changed = {i: x.node for i, x in enumerate(arguments) if roles[i] is Role.CHANGED and x.node is not starts[i]}
+    changed = {i: x.node for i, x in enumerate(arguments) if roles[i] == CHANGED and x.node is not starts[i]}
     if out is None:
         gives = NOTHING
     elif out in arguments:
@@ -186,7 +186,7 @@ def record(function: Callable[..., Any], words: str) -> tuple[bytes, bytes, tupl
 class Writer:
     """Writes the nodes that are wanted, in the memory of arguments or of the result, as one chain."""
 
-    def __init__(self, roles: tuple[Role, ...], wanted: dict[int, Node], order: list[Node]) -> None:
+    def __init__(self, roles: tuple[int, ...], wanted: dict[int, Node], order: list[Node]) -> None:
         self.roles = roles
         self.wanted = wanted
         self.order = joined(needed(wanted.values(), order), wanted.values())
@@ -195,7 +195,7 @@ class Writer:
         self.chain = Chain(np.dtype(np.float64), (1,))
         self.found: dict[Node, int] = {}
 
-    def written(self) -> tuple[bytes, bytes, tuple[Role, ...]]:
+    def written(self) -> tuple[bytes, bytes, tuple[int, ...]]:
         """The words of the instruction, its constants, and the roles of what it reads or writes."""
         into = self.targets()
         for k, node in enumerate(self.order):
@@ -209,7 +209,7 @@ class Writer:
         plan = Plan({})
         self.chain.written(plan)
         met = {node.which for node in self.order if node.name == "argument"} | self.wanted.keys()
-        roles = tuple([role if i in met else Role.UNREAD for i, role in enumerate(self.roles)])
+        roles = tuple([role if i in met else UNREAD for i, role in enumerate(self.roles)])
         words, constants = np.array(plan.words, np.int64), np.array(self.constants, np.float64)
         return words.tobytes(), constants.tobytes(), roles
 
@@ -223,7 +223,7 @@ class Writer:
                     into[node] = place
         return into
 
-    def at(self, place: int, kind: Slot = Slot.STREAM) -> int:
+    def at(self, place: int, kind: int = Slot.STREAM) -> int:
         """The operand of an argument, or of the result."""
         return self.chain.slot(kind, Place(FIRST_ARGUMENT + place, 0, (1,), (1,), np.dtype(np.float64)))
 

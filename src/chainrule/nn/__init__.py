@@ -16,20 +16,11 @@ from chainrule.later import load_later
 
 if TYPE_CHECKING:
     from chainrule.nn import init as init
-    from chainrule.nn.activations import CELU as CELU
     from chainrule.nn.activations import ELU as ELU
     from chainrule.nn.activations import GELU as GELU
-    from chainrule.nn.activations import GLU as GLU
-    from chainrule.nn.activations import SELU as SELU
     from chainrule.nn.activations import Activation as Activation
-    from chainrule.nn.activations import Hardsigmoid as Hardsigmoid
-    from chainrule.nn.activations import Hardswish as Hardswish
-    from chainrule.nn.activations import Hardtanh as Hardtanh
     from chainrule.nn.activations import LeakyReLU as LeakyReLU
-    from chainrule.nn.activations import LogSigmoid as LogSigmoid
-    from chainrule.nn.activations import Mish as Mish
     from chainrule.nn.activations import ReLU as ReLU
-    from chainrule.nn.activations import ReLU6 as ReLU6
     from chainrule.nn.activations import Sigmoid as Sigmoid
     from chainrule.nn.activations import SiLU as SiLU
     from chainrule.nn.activations import Softmax as Softmax
@@ -67,6 +58,15 @@ if TYPE_CHECKING:
     from chainrule.nn.normalization import BatchNorm2d as BatchNorm2d
     from chainrule.nn.normalization import GroupNorm as GroupNorm
     from chainrule.nn.normalization import LayerNorm as LayerNorm
+    from chainrule.nn.rarer_activations import CELU as CELU
+    from chainrule.nn.rarer_activations import GLU as GLU
+    from chainrule.nn.rarer_activations import SELU as SELU
+    from chainrule.nn.rarer_activations import Hardsigmoid as Hardsigmoid
+    from chainrule.nn.rarer_activations import Hardswish as Hardswish
+    from chainrule.nn.rarer_activations import Hardtanh as Hardtanh
+    from chainrule.nn.rarer_activations import LogSigmoid as LogSigmoid
+    from chainrule.nn.rarer_activations import Mish as Mish
+    from chainrule.nn.rarer_activations import ReLU6 as ReLU6
     from chainrule.nn.recurrent import GRU as GRU
     from chainrule.nn.recurrent import LSTM as LSTM
     from chainrule.nn.recurrent import RNN as RNN
@@ -77,8 +77,7 @@ load_later(
     __name__,
     {
         "": "init",
-        "activations": "CELU ELU GELU GLU SELU Activation Hardsigmoid Hardswish Hardtanh LeakyReLU LogSigmoid Mish "
-        "ReLU ReLU6 Sigmoid SiLU Softmax Softplus Tanh",
+        "activations": "ELU GELU Activation LeakyReLU ReLU Sigmoid SiLU Softmax Softplus Tanh",
         "attention": "Embedding MultiheadAttention TransformerBlock",
         "containers": "ModuleDict ModuleList ParameterList",
         "convolution": "AdaptiveAvgPool2d AvgPool2d Conv1d Conv2d MaxPool2d",
@@ -87,6 +86,7 @@ load_later(
         "losses": "BCELoss BCEWithLogitsLoss CrossEntropyLoss HingeLoss HuberLoss L1Loss Loss MSELoss",
         "module": "Buffer Module Parameter",
         "normalization": "BatchNorm1d BatchNorm2d GroupNorm LayerNorm",
+        "rarer_activations": "CELU GLU Hardsigmoid Hardswish Hardtanh LogSigmoid Mish ReLU6 SELU",
         "recurrent": "GRU LSTM RNN",
         "stateless": "functional_call",
         "summary": "Summary",

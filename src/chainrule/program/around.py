@@ -95,7 +95,7 @@ class Around:
         self.places: list[Place] = []
         self.copies: list[tuple[Any, Any, str]] = []
         """Arrays whose numbers are in the program, with these numbers."""
-        self.left = MOST_PLACES
+        self.most = self.left = MOST_PLACES
         self.seen: set[Any] = set()
         self.kept: list[Any] = []
         """What was seen, which must live as long as its place in memory stands for it."""

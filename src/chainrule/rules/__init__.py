@@ -25,7 +25,7 @@ OPEN = {
 
 CLOSED = {
     "activations": "celu glu hardsigmoid hardswish hardtanh log_sigmoid mish relu6 selu",
-    "algebra": "dot matmul slogdet solve",
+    "algebra": "dot matmul solve",
     "arrange": (
         "array_split atleast_1d atleast_2d atleast_3d broadcast_arrays chunk column_stack dstack flatten fliplr "
         "flipud hstack meshgrid moveaxis permute ravel repeat rot90 split swapaxes tile unstack vstack"
@@ -43,7 +43,7 @@ CLOSED = {
         "acosh asinh atanh cbrt ceil exp2 floor floor_divide fmod log10 log2 logaddexp logaddexp2 remainder rint "
         "round sinc sinc_slope trunc"
     ),
-    "factors": "eigh lstsq matrix_power matrix_rank qr svd",
+    "factors": "eigh lstsq matrix_power matrix_rank qr slogdet svd",
     "fused": "affine binary_cross_entropy layer_norm squared_error",
     "interpolation": "interp",
     "logic": (

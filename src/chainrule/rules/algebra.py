@@ -1,8 +1,8 @@
-"""Products and linear algebra with NumPy's names and shapes, composed of the rules in rules/linear.py and matrix.py."""
+"""Products and linear systems with NumPy's names and shapes, composed of the rules in rules/linear.py and matrix.py."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -108,27 +108,3 @@ def solve(a: Any, b: Any) -> Any:
         return matrix.solve(*with_equal_batches("solve", a, b))
     out = matrix.solve(*with_equal_batches("solve", a, reshape(b, shape=(*right, 1))))
     return reshape(out, shape=rows[:-1])
-
-
-class SignAndLogarithm(NamedTuple):
-    """What `slogdet` gives, with NumPy's names."""
-
-    sign: Any
-    logabsdet: Any
-
-
-@composed
-def slogdet(x: Any) -> SignAndLogarithm:
-    """The sign of a determinant and the logarithm of its size: two of shape (...) for matrices (..., n, n).
-
-    It neither overflows nor vanishes where `det` would. A singular matrix has sign 0 and logarithm -inf. O(n^3).
-
-    >>> import chainrule as cr, numpy as np
-    >>> sign, logarithm = cr.slogdet(np.diag([-2.0, 3.0]))
-    >>> float(sign), round(float(logarithm), 4)
-    (-1.0, 1.7918)
-    """
-    from chainrule.rules import matrix
-
-    x = gathered(x)
-    return SignAndLogarithm(matrix.sign_of_det(x), matrix.logabsdet(x))

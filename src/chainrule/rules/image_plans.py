@@ -82,7 +82,7 @@ def pairs(stride: Any, padding: Any, dilation: Any) -> tuple[Pair, Pair, Pair]:
 
 
 def convolution(
-    what: Convolution, given: tuple[Any, Any], shape: Any, stride: Any, padding: Any, dilation: Any, groups: Any
+    what: int, given: tuple[Any, Any], shape: Any, stride: Any, padding: Any, dilation: Any, groups: Any
 ) -> Any:
     """The result for two arrays; `shape` is that of what they give, where it does not follow."""
     if not are_images(*given) or type(groups) is not int:
@@ -95,7 +95,7 @@ def convolution(
 
 @lru_cache(LAYOUTS)
 def plan_of_convolution(
-    what: Convolution,
+    what: int,
     dtype: np.dtype[Any],
     first: Shape,
     second: Shape,
@@ -131,7 +131,7 @@ def plan_of_convolution(
     return planned(dtype, given, out, write)
 
 
-def pool(what: Pool, given: tuple[Any, Any], kernel_size: Any, stride: Any, padding: Any, dilation: Any) -> Any:
+def pool(what: int, given: tuple[Any, Any], kernel_size: Any, stride: Any, padding: Any, dilation: Any) -> Any:
     """The result for what is picked or put, and for the images in which it is looked for."""
     if not are_images(*given):
         return NotImplemented
@@ -144,7 +144,7 @@ def pool(what: Pool, given: tuple[Any, Any], kernel_size: Any, stride: Any, padd
 
 @lru_cache(LAYOUTS)
 def plan_of_pool(
-    what: Pool,
+    what: int,
     dtype: np.dtype[Any],
     given: Shape,
     images: Shape,
@@ -158,9 +158,9 @@ def plan_of_pool(
     """
     slide = slide_of_pool(images, size, *settings)
     results = (*images[:2], *slide[-1])
-    out = images if what is Pool.PUT_LARGEST else results
+    out = images if what == Pool.PUT_LARGEST else results
     blind = same and bool(windows_that_see_nothing(images, size, *settings).any())
-    if blind or too_long(images, settings[1]) or given != (results if what is Pool.PUT_LARGEST else images):
+    if blind or too_long(images, settings[1]) or given != (results if what == Pool.PUT_LARGEST else images):
         return None
 
     def write(plan: Plan, at: list[Place]) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Hashable, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -32,13 +32,15 @@ from chainrule.errors import DtypeError, GraphError, ShapeError
 from chainrule.nn.module import Module
 from chainrule.optim.optimizer import Optimizer
 from chainrule.program import Step
-from chainrule.program.around import Around
 from chainrule.program.trace import paths
 from chainrule.training.batches import Batch, arrays_of, as_given, dtype_of, output_of
 from chainrule.training.cost import descend, loss_number, loss_of, refuse_cut_off
 from chainrule.training.step_cache import likeness, step_cache
 from chainrule.training.step_program import Draw, Example, MadeOf, draws_of, example_of, parts_of
 from chainrule.training.step_state import State, are_the_same, attributes_of, is_written_here, memory_key, settings_of
+
+if TYPE_CHECKING:
+    from chainrule.program.around import Around
 
 Array = np.ndarray[Any, Any]
 
@@ -257,8 +259,10 @@ class TrainingStep:
         alone = rows is None and data[2] is None
         kinds = (kind_of(data[0]), kind_of(data[1])) if alone else (object(), object())
         held = attributes_of(state.modules)
-        around = None if own else Around(made_of.loss, version.trace.held.values(), made_of.parts)
-        prepared = Prepared(version, example, state, held, *ways(version, example), structure, kinds, around)
+        prepared = Prepared(
+            version, example, state, held, *ways(version, example), structure, kinds,
+            None if own else around_of(made_of, version),
+        )  # fmt: skip
         self.programs[self.key(data, rows)] = self.latest = prepared
         self.traced += 1
         return prepared
@@ -415,6 +419,13 @@ def is_own(made_of: MadeOf) -> bool:
     parts = [module for part in made_of.parts for module in part.modules()]
     steps = [step for part in parts for step in getattr(part, "steps", [])]
     return all([is_written_here(x) for x in [made_of.loss, made_of.optimizer, *parts, *steps]])
+
+
+def around_of(made_of: MadeOf, version: Version) -> Around:
+    """What the user's code of a step reads around it."""
+    from chainrule.program.around import Around
+
+    return Around(made_of.loss, version.trace.held.values(), made_of.parts)
 
 
 def ways(version: Version, example: Example) -> tuple[bool, bool]:
