@@ -332,10 +332,11 @@ def power(tree: Applied, x: Tree, y: Tree) -> Looks | None:
     """The same with any exponent; ‖x‖³ for a length that was squared."""
     if not tree.shape:
         twice = 2 * y.value if isinstance(y, Number) else 0.5
-        is_length = isinstance(x, Applied) and x.name == "matmul" and x.inputs[0] == x.inputs[1]
-        if not is_length or not float(twice).is_integer() or x.inputs[0].ndim != 1:
+        if not isinstance(x, Applied) or x.name != "matmul" or not float(twice).is_integer():
             return None
-        return Looks("pow", (fenced("‖", lay(x.inputs[0])), looks.digits(str(int(twice)))))
+        left, right = x.inputs
+        is_length = left == right and left.ndim == 1
+        return Looks("pow", (fenced("‖", lay(left)), looks.digits(str(int(twice))))) if is_length else None
     return Looks("pow", (repeated(x, tree.shape), repeated(y, tree.shape) if y.shape else lay(y)), "⊙")
 
 
@@ -379,9 +380,9 @@ def without_sign(x: Tree) -> Tree | None:
 
 def solution(tree: Applied, x: Tree, y: Tree) -> Looks:
     """What solves a system of equations: the inverse times the right side."""
-    is_turned = isinstance(x, Applied) and x.name == "transpose" and x.ndim == 2
-    inverse = lay(applied("transpose", applied("inv", x.inputs[0]))) if is_turned else None
-    return beside(inverse or Looks("pow", (lay(x), looks.digits("-1"))), lay(y))
+    if isinstance(x, Applied) and x.name == "transpose" and x.ndim == 2:
+        return beside(lay(applied("transpose", applied("inv", x.inputs[0]))), lay(y))
+    return beside(Looks("pow", (lay(x), looks.digits("-1"))), lay(y))
 
 
 def root(tree: Applied, x: Tree) -> Looks | None:

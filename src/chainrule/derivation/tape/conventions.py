@@ -170,29 +170,30 @@ def kinks_of(tape: Tape) -> list[Convention]:
             alone = None if isinstance(node, Value) and not node.settings else node
             moving = together(node)
             groups.setdefault((operation, len(node.inputs), moving, alone), []).append(node)
-    on_kinks: dict[str, dict[Node, None]] = {}
-    slopes: dict[str, set[float]] = {}
-    jumping: set[str] = set()
+    on_kinks: dict[tuple[str, bool], dict[Node, None]] = {}
+    slopes: dict[tuple[str, bool], set[float]] = {}
+    jumping: set[tuple[str, bool]] = set()
     with Quiet():
         for (operation, _, moving, alone), nodes in groups.items():
             columns = [tape.inputs(node) for node in nodes]
             arrives = np.array([np.ravel(tape.gradients[node]) for node in nodes]) != 0
             inputs = [np.array(x, dtype=float) for x in zip(*columns, strict=True)] if alone is None else columns[0]
             for slots in moving:
-                bent, broken = kinked(operation, slots, inputs, nodes[0].settings)
-                # Where the output does not move with the result, it has no kink from it either; but it may jump.
-                bent, broken = [np.reshape(x, (len(nodes), -1)) for x in (bent, broken)]
-                sharp = (bent & arrives) | broken
+                found = kinked(operation, slots, inputs, nodes[0].settings)
+                bent, broken = [np.reshape(x, (len(nodes), -1)) for x in found]
+                sharp = bent | broken
                 for row in np.flatnonzero(np.any(sharp, axis=1)):
                     taken = np.reshape(sum([tape.slope(nodes[row], i) for i in slots]), -1)[sharp[row]]
                     if not np.all(np.isfinite(taken)):
                         continue
-                    on_kinks.setdefault(operation.name, {})[nodes[row]] = None
-                    slopes.setdefault(operation.name, set()).update(np.unique(taken).tolist())
-                    jumping |= {operation.name} if np.any(broken[row]) else set()
+                    # Where the output does not move with the result, it has no kink from it either; but it may jump.
+                    key = operation.name, bool(np.any((bent[row] & arrives[row]) | broken[row]))
+                    on_kinks.setdefault(key, {})[nodes[row]] = None
+                    slopes.setdefault(key, set()).update(np.unique(taken).tolist())
+                    jumping |= {key} if np.any(broken[row]) else set()
     found = [
-        kink_convention(tape, name, list(nodes), slopes[name], jumps=name in jumping)
-        for name, nodes in on_kinks.items()
+        kink_convention(tape, key[0], list(nodes), slopes[key], jumps=key in jumping, is_felt=key[1])
+        for key, nodes in on_kinks.items()
     ]
     return [*found, *kinks_of_arrays(tape), *kinks_of_choices(tape)]
 
@@ -324,12 +325,15 @@ def named_nodes(tape: Tape, nodes: list[Node]) -> Words:
     return said(listed([said(tape.symbols[node]) for node in nodes[:MOST_LISTED]]), more)
 
 
-def kink_convention(tape: Tape, name: str, nodes: list[Node], slopes: set[float], *, jumps: bool = False) -> Convention:
-    """Which nodes are on a kink of this operation, in words."""
+def kink_convention(
+    tape: Tape, name: str, nodes: list[Node], slopes: set[float], *, jumps: bool = False, is_felt: bool = True
+) -> Convention:
+    """Which nodes are on a kink of this operation, in words, and whether the output has one from it."""
     one = len(nodes) == 1
     what = ("jumps" if one else "jump") if jumps else ("has a kink" if one else "have a kink")
     owner = "its" if one else "their"
     taken = listed([said(numeral(slope)) for slope in sorted(slopes)], " or ")
     of_each = " in each input" if any([len(together(node)) > 1 for node in nodes]) else ""
     slope = said(f"slope{of_each} is taken as ", taken) if slopes else "slope is what the rule gives"
-    return Convention(f"kink of {name}", said(named_nodes(tape, nodes), f" {what} here, and {owner} ", slope))
+    subject = f"kink of {name}" if is_felt else f"{name} at its kink, which a factor of 0 hides"
+    return Convention(subject, said(named_nodes(tape, nodes), f" {what} here, and {owner} ", slope))
