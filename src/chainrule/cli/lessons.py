@@ -83,7 +83,6 @@ def lesson(
 
 
 def list_chapters(console: Console, counts: Mapping[int, tuple[int, int]]) -> None:
-    """All chapters with how much of each is done."""
     from chainrule.lessons.chapter import chapters
 
     table = Table(box=None, pad_edge=False)

@@ -166,7 +166,6 @@ def width_of(console: Console) -> int:
 
 
 def can_print(text: str, stream: Any) -> bool:
-    """Whether a stream has all these signs."""
     try:
         text.encode(getattr(stream, "encoding", None) or "utf-8")
     except UnicodeError:

@@ -121,7 +121,6 @@ def only(frame: pl.DataFrame, names: Collection[str]) -> pl.DataFrame:
 
 
 def texts_in(frame: pl.DataFrame) -> list[pl.Series]:
-    """The columns of a frame that hold texts."""
     text = polars().String
     return [frame.to_series(place) for place, dtype in enumerate(frame.dtypes) if isinstance(dtype, text)]
 

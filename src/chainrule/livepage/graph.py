@@ -37,7 +37,6 @@ class Places:
 
 
 def places_of(subject: Subject) -> Places:
-    """The pictures of a subject."""
     live = subject.live.again()
     blocks, owner = opened(live)
     sketch = sketch_in(live, blocks, owner)

@@ -134,7 +134,6 @@ def check_suffix(path: Path) -> str:
 
 
 def asset(name: str) -> str:
-    """A file of the page."""
     return files("chainrule.livepage").joinpath("assets", name).read_text(encoding="utf-8")
 
 

@@ -67,7 +67,6 @@ class Recorded:
         self.forgotten = forgotten or {}
 
     def number(self, step: Step) -> Any:
-        """What a step came to."""
         return self.numbers[step.place]
 
     def share(self, step: Step, slot: int, g: Any) -> Any:

@@ -358,7 +358,6 @@ class Filling:
         return None if step is None else ("value", step.place, *entry_of(letter))
 
     def edge_between(self, above: Step, below: Step) -> int | None:
-        """The one edge between two steps."""
         found = [n for (step, slot), n in self.edges.items() if step is above and step.inputs[slot] is below]
         return found[0] if found else None
 

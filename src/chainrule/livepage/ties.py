@@ -119,7 +119,6 @@ class Record:
         return found
 
     def branch(self, leaves: Leaves, output: Any = None) -> Branch:
-        """The branch at a place."""
         return self.told_at(self.branch_code(leaves), [leaves, beside(leaves)], [], output)
 
     def told_at(self, code: str, places: list[Leaves], elsewhere: list[Leaves], output: Any = None) -> Branch:

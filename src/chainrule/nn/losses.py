@@ -486,7 +486,6 @@ def _are_above(least: float, *results: Any) -> bool:
 
 
 def _added(numbers: Any) -> Any:
-    """The sum of all entries."""
     return linear.sum(numbers) if takes_over(numbers) else np.add.reduce(numbers, axis=None)
 
 

@@ -42,7 +42,6 @@ class Adagrad(Optimizer):
         )
 
     def check_settings(self, settings: Settings) -> None:
-        """Refuse negative settings."""
         self.refuse_negative(settings, "lr", "lr_decay", "weight_decay", "initial_accumulator_value", "eps")
 
     def kept(self, settings: Settings) -> tuple[str, ...]:
@@ -54,7 +53,6 @@ class Adagrad(Optimizer):
         return {"sum": np.full_like(data, settings["initial_accumulator_value"]), "steps": 0}
 
     def move(self, data: Array, gradient: Array, memory: Memory, work: Array, settings: Settings) -> None:
-        """One step of one parameter."""
         if settings["weight_decay"]:
             gradient = gradient + settings["weight_decay"] * data
         if not memory:

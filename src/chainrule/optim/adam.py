@@ -72,7 +72,6 @@ class Adam(Optimizer):
         return "mean", "square", "steps"
 
     def move(self, data: Array, gradient: Array, memory: Memory, work: Array, settings: Settings) -> None:
-        """One step of one parameter."""
         if settings["weight_decay"]:
             gradient = self.decayed(data, gradient, settings)
         if not memory:

@@ -49,7 +49,6 @@ class RMSprop(Optimizer):
         return ("square", *["mean"] * bool(settings["centered"]), *["velocity"] * bool(settings["momentum"]))
 
     def move(self, data: Array, gradient: Array, memory: Memory, work: Array, settings: Settings) -> None:
-        """One step of one parameter."""
         if settings["weight_decay"]:
             gradient = gradient + settings["weight_decay"] * data
         for name in self.kept(settings):

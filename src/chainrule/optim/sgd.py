@@ -63,7 +63,6 @@ class SGD(Optimizer):
         return {} if settings["dampening"] else super().at_start(data, settings)
 
     def move(self, data: Array, gradient: Array, memory: Memory, work: Array, settings: Settings) -> None:
-        """One step of one parameter."""
         momentum, decay = settings["momentum"], settings["weight_decay"]
         if decay:
             np.multiply(data, decay, work)

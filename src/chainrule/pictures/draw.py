@@ -124,7 +124,6 @@ def named_array(x: Any, name: str) -> Any:
 
 
 def outputs_of(x: Any) -> list[Node]:
-    """The results to draw."""
     found = [x] if isinstance(x, Value | Tensor) else list(cast("Any", x)) if isinstance(x, list | tuple) else None
     if found is None or not all([isinstance(node, Value | Tensor) for node in found]):
         raise DtypeError(
@@ -375,7 +374,6 @@ def frames_of(blocks: summary.Blocks, owner: Mapping[Step, Path], calls: Calls |
 
 
 def titled(live: Live) -> str:
-    """What the picture shows."""
     named = [fitted(live.name(step), LONGEST_NAME) for step in live.lifted.program.outputs]
     return f"The graph of {', '.join(named[:3])}{', …' if len(named) > 3 else ''}"
 

@@ -83,7 +83,6 @@ class Words:
 
     @property
     def width(self) -> float:
-        """How wide it is at most."""
         return width_of(self.text, self.size, bold=self.bold)
 
 
@@ -214,7 +213,6 @@ WIDE = 1400.0
 
 
 def shifted(shape: Shape, dx: float, dy: float) -> Shape:
-    """The same shape elsewhere."""
     match shape:
         case Block():
             return replace(shape, rect=shape.rect.moved(dx, dy))

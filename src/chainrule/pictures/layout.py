@@ -50,7 +50,6 @@ class Rect:
     h: float
 
     def moved(self, dx: float, dy: float) -> Rect:
-        """The same elsewhere."""
         return Rect(self.x + dx, self.y + dy, self.w, self.h)
 
 

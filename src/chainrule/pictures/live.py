@@ -95,7 +95,6 @@ class Live:
         return self.lifted.numbers[step.place]
 
     def node(self, step: Step) -> Node:
-        """The node that a step was lifted from."""
         return self.lifted.nodes[step.place]
 
     @cached_property
@@ -136,7 +135,6 @@ class Live:
         return {x: printed[x.label] for x in self.letters.values()}
 
     def name(self, step: Step) -> str:
-        """What a step is called."""
         return unicode(self.whole_symbols[self.letters[step]])
 
     def title(self, step: Step) -> str:

@@ -43,7 +43,6 @@ class Function:
         self.name = getattr(f, "name", "") if isinstance(f, Operation) else ""
 
     def term(self) -> Any:
-        """The function on symbols."""
         return self.call(*[symbol(name) for name in self.names])
 
     def written(self) -> str:
@@ -160,5 +159,4 @@ def range_of(x: Any, share: float = 0.02) -> tuple[float, float]:
 
 
 def shown(x: float, digits: int = DIGITS) -> str:
-    """A number in a title."""
     return unicode(numeral(x, digits))

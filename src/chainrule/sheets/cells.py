@@ -16,7 +16,6 @@ def compared(sign: str) -> Callable[[Text, Text], Text]:
 
 
 def over(x: Text, y: Text) -> Text:
-    """A quotient."""
     return infix("/", PRODUCT)(x, y)
 
 

@@ -60,7 +60,6 @@ for (const input of document.querySelectorAll("input")) {
 
 
 def page(plan: Plan, teacher: bool) -> str:
-    """The whole page."""
     title = plan.titled(teacher)
     asked = any([row.blank for row in plan.rows]) and not teacher
     head = f"<h1>{escape(title)}</h1>\n{ASKED if asked else ''}{TABLE}"
@@ -76,7 +75,6 @@ def script() -> str:
 
 
 def line(row: Row, teacher: bool) -> str:
-    """A row of the table."""
     if row.kind == "head":
         return f'<tr><th colspan="4" scope="rowgroup">{escape(row.name)}</th></tr>'
     name = escape(row.name)

@@ -46,7 +46,6 @@ def paper(plan: Plan, teacher: bool) -> bytes:
 
 
 def figures(plan: Plan, teacher: bool) -> Iterator[Any]:
-    """The pages."""
     from matplotlib.figure import Figure
 
     pages = list(cut(plan.rows))

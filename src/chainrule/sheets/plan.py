@@ -173,7 +173,6 @@ class Plan:
         return [(slot, self.live.lifted.step[x]) for slot, x in self.live.node(step).edges]
 
     def term(self, step: Step) -> Term:
-        """The symbol of a step."""
         return self.live.letters[step]
 
     def d(self, step: Step) -> str:

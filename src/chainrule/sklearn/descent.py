@@ -60,7 +60,6 @@ class EarlyAdam(Adam):
     """
 
     def move(self, data: Array, gradient: Array, memory: Memory, work: Array, settings: Settings) -> None:
-        """One step of one parameter."""
         steps = memory.get("steps", 0) + 1
         eps = settings["eps"] / (1 - settings["betas"][1] ** steps) ** 0.5
         super().move(data, gradient, memory, work, {**settings, "eps": eps})
@@ -163,7 +162,6 @@ def descend(
 
 
 def batch_size_of(estimator: MultilayerPerceptron, examples: int) -> int:
-    """How many examples make a batch."""
     if estimator.batch_size == "auto":
         return min(LARGEST_BATCH, examples)
     if estimator.batch_size > examples:
@@ -175,7 +173,6 @@ def batch_size_of(estimator: MultilayerPerceptron, examples: int) -> int:
 
 
 def note_epoch(estimator: MultilayerPerceptron, epoch: int, loss: float, examples: int) -> None:
-    """Write down the loss of an epoch."""
     estimator.n_iter_, estimator.loss_ = epoch, loss
     estimator.t_ += examples
     estimator.loss_curve_.append(loss)

@@ -476,6 +476,5 @@ def conventions(rows: list[Row], notes: list[str], single: bool) -> tuple[list[R
 
 
 def as_convention(row: Row) -> Row:
-    """A difference that is no mistake."""
     different = row.verdict == "differs"
     return replace(row, verdict="convention", mistake="", factor=None) if different else row

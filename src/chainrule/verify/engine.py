@@ -134,7 +134,6 @@ class Engine:
 
 
 def attribute(node: Any, names: Sequence[str], holds: float) -> str | None:
-    """The attribute that holds a number."""
     for name in names:
         found = getattr(node, name, None)
         try:

@@ -31,7 +31,6 @@ class Loop:
 
     @cached_property
     def names(self) -> list[str]:
-        """The names of its arguments."""
         return arguments(self.problem, self.f)
 
     def after(self, walk: Walk, steps: int) -> dict[str, Any]:

@@ -501,5 +501,4 @@ def fitted(x: Any, shape: tuple[int, ...]) -> Any:
 
 
 def activation_between(below: Step, above: Step) -> bool:
-    """Whether one is the activation of the other."""
     return above.operation in ACTIVATIONS and below in above.inputs

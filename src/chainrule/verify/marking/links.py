@@ -172,11 +172,9 @@ class LinksInWords:
         self.links = links
 
     def ratio(self, link: Link) -> str:
-        """A link as a ratio of nudges."""
         return derivative(self.problem, link.above, link.below)
 
     def place(self, link: Link) -> str:
-        """A link with the line in which it is."""
         return f"{self.ratio(link)}, in {self.problem.where(link.above)}"
 
     def chain(self) -> str:

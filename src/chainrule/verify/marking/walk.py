@@ -55,7 +55,6 @@ class Walk:
 
     @property
     def output(self) -> Step:
-        """The result that is differentiated."""
         return self.problem.output
 
     @property
