@@ -66,8 +66,10 @@ def symbols_for(
     for x in nodes[len(order) :]:
         if x not in symbols:
             written = as_made(x, known)
-            if written is None:
-                written = shaped(next(constants), x.shape) if x.ndim else exact(float(x.item()))
+            # Which conditions are made of `own` differs from result to result; the letters of a page do not.
+            if written is None or own is not None:
+                letter = shaped(next(constants), x.shape) if x.ndim else exact(float(x.item()))
+                written = written or letter
             symbols[x] = written
         if own is not None and x in own:
             known[x] = symbols[x]
