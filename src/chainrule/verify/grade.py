@@ -28,7 +28,7 @@ from chainrule.verify.answers.points import Points, as_given, points_for, walks_
 from chainrule.verify.marking.averages import close, constant_mistakes, constants_on_the_way, is_square
 from chainrule.verify.marking.fingerprints import Elsewhere, Fingerprint, ratio_everywhere
 from chainrule.verify.marking.marked import Grade, Mistake, apart_from_asked, mistake_of, shown, three_hints, told
-from chainrule.verify.marking.problem import Problem, probes_of, read_problem, resized
+from chainrule.verify.marking.problem import Problem, gradient_in, probes_of, read_problem, resized
 from chainrule.verify.marking.updates import RATES
 from chainrule.verify.marking.walk import Walk
 from chainrule.verify.marking.working import Working
@@ -305,7 +305,7 @@ def located(mark: Fingerprint, name: str) -> list[Mistake]:
         if mark.singles:
             return [mistake_of(change, mark) for change in mark.singles]
         if says := updated_value(mark, name):
-            return [told("wrong-update", f"{name}, where the gradient of {name} (d{name}) is asked", says, shown(mark))]
+            return [told("wrong-update", f"{name}, where {gradient_in(name)} is asked", says, shown(mark))]
     return []
 
 
@@ -347,7 +347,7 @@ def unclassified(mark: Fingerprint, name: str, working: Working | None, failure:
     own = "" if working is None else first_variable(mark, working, [name])
     found = None if failure else looked_at(mark.problem, mark.wrt, mark.walks, mark.answers[0], working)
     first = own or ("" if found is None else found.place)
-    place = f"{first}, on the way to the gradient of {name}" if first else f"the gradient of {name} (d{name})"
+    place = f"{first}, on the way to the gradient of {name}" if first else gradient_in(name)
     mistake = Mistake("unclassified", place, failure or "this is wrong, and no known mistake gives it", "")
     if found is None:
         return Grade(False, (mistake,), three_hints([mistake]), (), place)

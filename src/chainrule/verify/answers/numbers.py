@@ -15,7 +15,7 @@ from chainrule.errors import GraphError
 from chainrule.program import Step
 from chainrule.verify.marking.fingerprints import COMMON, what_mistakes_give
 from chainrule.verify.marking.marked import Grade, Mistake, number, three_hints, told
-from chainrule.verify.marking.problem import Problem, probes_of
+from chainrule.verify.marking.problem import Problem, gradient_in, probes_of
 from chainrule.verify.marking.updates import RATES
 from chainrule.verify.marking.walk import Walk, forward
 
@@ -193,7 +193,7 @@ def of_number(
     if printed.is_(right):
         return []
     name = problem.name(wrt)
-    where = f"the gradient of {name} (d{name})"
+    where = gradient_in(name)
     shows = f"yours {number(printed.value)}, right {number(right)}"
     found: dict[str, Mistake] = {}
 
@@ -220,7 +220,7 @@ def of_number(
 def mistakes_that_give(walk: Walk, wrt: Step, printed: Printed) -> Iterator[tuple[str, str, str]]:
     """The mistakes that give a number: single ones and constants, or else one beside a constant, if digits tell."""
     problem, right = walk.problem, walk.right[wrt]
-    where = f"the gradient of {problem.name(wrt)} (d{problem.name(wrt)})"
+    where = gradient_in(problem.name(wrt))
     with Quiet():
         given = [(change, numbers[0]) for change, numbers in what_mistakes_give(problem, wrt, [walk])]
         single = [c for c, g in given if printed.is_(g) and not (printed.is_coarse and c.name in RARE)]

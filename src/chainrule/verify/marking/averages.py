@@ -6,7 +6,7 @@ from chainrule.program import Step
 from chainrule.verify.marking.changes import derivative
 from chainrule.verify.marking.fingerprints import Fingerprint
 from chainrule.verify.marking.marked import Mistake, number, shown, told
-from chainrule.verify.marking.problem import Problem
+from chainrule.verify.marking.problem import Problem, gradient_in
 from chainrule.verify.marking.updates import A_RATE
 
 
@@ -14,7 +14,7 @@ def constant_mistakes(mark: Fingerprint, name: str, c: float) -> list[Mistake]:
     """What is to be said of an answer that is the right one times a constant."""
     if close(abs(c), A_RATE):
         says = f"this is the step of {name}, the rate times its gradient, and no gradient"
-        return [told("wrong-update", f"the rate, in the gradient of {name} (d{name})", says, shown(mark))]
+        return [told("wrong-update", f"the rate, in {gradient_in(name)}", says, shown(mark))]
     found: list[Mistake] = []
 
     def add(kind: str, place: str, says: str, site: str = "") -> None:
@@ -137,19 +137,19 @@ def sign_place(problem: Problem, wrt: Step, name: str) -> str:
     step = error_step(problem, wrt)
     loss = f"{problem.where(problem.output)}, "
     where = loss if step is None else f"{error_in_words(problem, step)}, in {problem.where(step)}, "
-    return f"{where}in the gradient of {name} (d{name})"
+    return f"{where}in {gradient_in(name)}"
 
 
 def factor_place(problem: Problem, wrt: Step, name: str, kind: str) -> str:
     """Where a factor is off: the average, or the cost's square."""
     loss = problem.where(problem.output)
     if kind == "wrong-average":
-        return f"the average over the batch (mean, 1/n), in {loss}, in the gradient of {name} (d{name})"
+        return f"the average over the batch (mean, 1/n), in {loss}, in {gradient_in(name)}"
     step = error_step(problem, wrt)
     if step is None:
-        return f"a factor, in {loss}, in the gradient of {name} (d{name})"
+        return f"a factor, in {loss}, in {gradient_in(name)}"
     square = "the square" if any(map(is_square, problem.program.steps)) else "a factor"
-    return f"{square} of the loss, in {loss}, {error_in_words(problem, step)}, in the gradient of {name} (d{name})"
+    return f"{square} of the loss, in {loss}, {error_in_words(problem, step)}, in {gradient_in(name)}"
 
 
 def is_square(step: Step) -> bool:

@@ -25,7 +25,7 @@ from chainrule.verify.marking.local_changes import (
     pointwise_shares,
     softmax_shares,
 )
-from chainrule.verify.marking.problem import Problem, edges_of
+from chainrule.verify.marking.problem import Problem, edges_of, gradient_in
 from chainrule.verify.marking.rules_taken_wrong import rules_taken_wrong
 from chainrule.verify.marking.walk import Share, Walk
 from chainrule.verify.shapes import broadcasts
@@ -217,7 +217,7 @@ def stops(problem: Problem, wrt: Step, walk: Walk) -> Iterator[Change]:
             )
     if wrt.ndim == 2:
         turned = lambda walk: np.transpose(walk.right[wrt])  # noqa: E731
-        yield Change("transposed", f"the gradient of {asked} (d{asked})", "the result is transposed", turned)
+        yield Change("transposed", gradient_in(asked), "the result is transposed", turned)
     for step in problem.named.values():
         if step.shape == wrt.shape:
             name = problem.name(step)

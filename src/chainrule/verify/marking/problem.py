@@ -451,3 +451,8 @@ def edges_of(problem: Problem, wrt: Step) -> Iterator[tuple[Step, int, Step]]:
         for slot, x in step.edges:
             if x in inside:
                 yield step, slot, x
+
+
+def gradient_in(name: str) -> str:
+    """The gradient that is asked, in words and as programs call it."""
+    return f"the gradient of {name} (d{name})"
