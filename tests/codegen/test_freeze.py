@@ -330,3 +330,15 @@ def test_equal_gradients_are_called_after_their_arguments_in_order():
     frozen = cr.freeze(scores)
     frozen([0.5, 1.0, 2.0], [0.1, 0.2, 0.3], [0.0, 1.0, 0.5])
     assert "    dc = db  # ∂value/∂c = ∂value/∂b" in frozen.source()
+
+
+def test_arguments_stand_in_the_order_of_the_function():
+    def f(b, a, c, x):
+        return sum(xi * ci for xi, ci in zip(x, c, strict=True)) * a - b * a
+
+    frozen, given = cr.freeze(f), (2.0, 3.0, [1.0, -1.0, 0.5, 4.0], [0.5, 2.0, 3.0, 1.0])
+    value, slopes = frozen(*given)
+    assert "def f(b, a, c, x):" in frozen.source()
+    assert "return value, db, da, dc, dx" in frozen.source()
+    assert value == 6.0
+    assert slopes == (-3.0, 2.0, [1.5, 6.0, 9.0, 3.0], [3.0, -3.0, 1.5, 12.0])

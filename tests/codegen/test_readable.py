@@ -199,6 +199,14 @@ def two_layers(w1, x, w2, y):
             "0.0, 0.0",
         ),
         (cr.hessian(lambda w: cr.mean(cr.tanh(w * w) ** 2)), (np.ones(3),), "np.stack", r"power\(|\*\* ?0"),
+        # What is subtracted in the forward, a mean, is subtracted in the backward.
+        (
+            cr.grad(lambda x: cr.sum((x - cr.mean(x, axis=0)) ** 2)),
+            (np.arange(6.0).reshape(3, 2) ** 2,),
+            "dx = g1 - g1.mean(axis=0).reshape(1, 2)  # ∂L/∂x = g₁ − 𝟏 mean(g₁, axis = 0)ᵀ  (3, 2)",
+            r"sum|\(-",
+        ),
+        (cr.hessian(lambda x, a: x @ a @ x), (np.ones(3), np.arange(9.0).reshape(3, 3) ** 2), " @ a.T,", "reshape"),
     ],
 )
 def test_a_comment_names_what_was_differentiated_and_no_line_is_dead(f, arguments, said, never):

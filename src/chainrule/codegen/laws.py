@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.codegen.simplified import MOST_FOLDED, Builder, is_constant, simplified
+from chainrule.core.instructions import FLOATS
 from chainrule.core.operation import Pointwise
 from chainrule.program import Kind, Step, Trace
 from chainrule.program.steps import axes_along, steps_in
@@ -41,16 +42,24 @@ MOST_CLASSES = 4096
 
 
 def law(
-    name: str, *operations: str, pointwise: bool = False, around: bool = False, last: bool = False
+    name: str,
+    *operations: str,
+    pointwise: bool = False,
+    around: bool = False,
+    last: bool = False,
+    again: bool = False,
 ) -> Callable[[Law], Law]:
     """Declare a law under the name that `explain` gives it, for steps of these operations, or of all pointwise ones.
 
     Where neither is said it is for every step. One that looks `around` asks what else was met in a pass, and is tried
-    again in the next. The `last` ones are tried when no other fits any more.
+    again in the next. The `last` ones are tried when no other fits any more, and so is one that is tried `again`.
     """
 
     def declared(function: Law) -> Law:
-        (LAST if last else LAWS).append((name, function))
+        if not last:
+            LAWS.append((name, function))
+        if last or again:
+            LAST.append((name, function))
         if operations or pointwise:
             function.scope = frozenset(operations), pointwise  # type: ignore[attr-defined]  (where the builder looks)
         function.around = around  # type: ignore[attr-defined]
@@ -295,13 +304,15 @@ def twice(b: Builder, step: Step) -> Any:
 
 @law("vectors in products", "matmul", "reshape", "transpose")
 def vector_products(b: Builder, step: Step) -> Any:
-    """A product with a vector that stands as a column or a row is one with the vector itself."""
+    """A product with a vector that stands as a column or a row is one with the vector itself, or with a number."""
     if is_only(step, "reshape") and is_only(step.inputs[0], "matmul") and step.ndim < 2:
         left, right = step.inputs[0].inputs
         row, column = as_vector(left, 0), as_vector(right, 1)
         if row is not None or column is not None:
             product = b.step("matmul", left if row is None else row, right if column is None else column)
             return product if product.shape == step.shape else None
+    if is_only(step, "matmul") and step.ndim == 2 and (1, 1) in [x.shape for x in step.inputs]:
+        return b.step("mul", *map(as_number, step.inputs))
     if is_only(step, "matmul") and step.ndim == 2:
         left, right = [as_vector(x, axis) for x, axis in zip(step.inputs, (1, 0), strict=True)]
         if left is not None and right is not None:
@@ -328,6 +339,22 @@ def as_sum(b: Builder, step: Step) -> Any:
     axis = None if len(axes) == x.ndim and not ones else axes[0] if len(axes) == 1 else axes
     total = b.step("sum", x, axis=axis, keepdims=bool(ones))
     return b.step("reshape", total, shape=step.shape) if lead and ones else total
+
+
+def as_number(x: Any) -> Any:
+    """The number that a matrix with one entry is made of; what is no such matrix itself."""
+    of_number = is_only(x, "reshape", "broadcast_to") and x.shape == (1, 1) and not x.inputs[0].shape
+    return x.inputs[0] if of_number else x
+
+
+@law("a sum over how many there are is the mean", "div", last=True)
+def as_mean(b: Builder, step: Step) -> Any:
+    """Sums that nobody else reads are divided where they are taken."""
+    total, number = step.inputs[0], b.number(step.inputs[1])
+    if not is_only(total, "sum") or b.readers[total] != 1 or total.inputs[0].dtype not in FLOATS:
+        return None
+    x = total.inputs[0]
+    return b.step("mean", x, **total.settings) if total.size and number == x.size / total.size else None
 
 
 @law("sums of copies", "sum", "mean")
@@ -402,14 +429,18 @@ def layers_of(x: Any) -> dict[int, Step] | None:
     return None if left is None or right is None or left.keys() & right.keys() else {**left, **right}
 
 
-@law("signs in front", *SIGNS_PASS, "add", "chosen", "div", "matmul", "mul", "neg", "outer", "sub")
+@law("signs in front", "neg")
+def sign_of_number(b: Builder, step: Step) -> Any:
+    """Minus a difference or a multiple has no sign in front."""
+    return negated(b, step.inputs[0])
+
+
+@law("signs in front", *SIGNS_PASS, "add", "chosen", "div", "matmul", "mul", "outer", "sub", again=True)
 def signs(b: Builder, step: Step) -> Any:
     """Minus signs move outwards, where they become a subtraction or cancel."""
     name = name_of(step)
     if any([isinstance(x, Step) and x.dtype.kind in "iu" and x.dtype != step.dtype for x in step.inputs]):
         return None  # minus a whole number without a sign runs over before it meets another type
-    if name == "neg":
-        return negated(b, step.inputs[0])
     if name in SIGNS_PASS and is_only(step.inputs[0], "neg"):
         return b.step("neg", b.step(step.op, step.inputs[0].inputs[0], **step.settings))  # type: ignore[arg-type]
     if name in ("mul", "div", "matmul", "outer"):

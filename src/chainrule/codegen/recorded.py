@@ -9,6 +9,7 @@ import math
 import os
 import re
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -101,6 +102,8 @@ class Recorded:
         self.groups: list[Group] = []
         self.singles = np.empty(0, int)
         """Where the numbers lie that are in no array."""
+        self.order: list[int] = []
+        """Which array, or number after all arrays, each argument of the program is: they are in the user's order."""
         self.paths: dict[Step, str] = {}
         most = max(len(reading) // NARROWEST, MOST_ON_LINES)
         self.loop: Callable[[Array], tuple[Any, Array]] | None
@@ -137,12 +140,13 @@ class Recorded:
             return
         # Once on all leaves in a row, to see which are read together; then each such group is an array.
         found = own_arrays(Arrays(self.lanes, [every[list(place.values())]]).groups, leaves)
-        groups = sorted(found, key=lambda group: not group[1])
+        groups = sorted(found, key=lambda group: min([place[x] for x in group[0]]))
         places = {step: (k, i) for k, (members, _) in enumerate(groups) for i, step in enumerate(members)}
         self.lanes = lanes = Lanes(program, places)
         self.groups = [Group(shape, as_slice([place[x] for x in members])) for members, shape in groups if shape]
         self.singles = np.array([place[members[0]] for members, shape in groups if not shape], int)
-        examples = [every[group.places].reshape(group.shape) for group in self.groups] + [*every[self.singles]]
+        self.order = np.argsort(np.argsort([not shape for _, shape in groups], kind="stable")).tolist()
+        examples = self.inputs(every)
 
         def on_arrays(*inputs: Any) -> Any:
             return Arrays(lanes, inputs).output(program.output)
@@ -170,13 +174,18 @@ class Recorded:
             value, slopes = self.loop(every)
             return float(value), slopes
         with Quiet():
-            arrays = [every[group.places].reshape(group.shape) for group in self.groups]
-            out, *shares = self.version.run(*arrays, *every[self.singles])
+            out, *given_back = self.version.run(*self.inputs(every))
+        shares = [share for _, share in sorted(zip(self.order, given_back, strict=True), key=itemgetter(0))]
         slopes = np.zeros(len(every))
         for group, share in zip(self.groups, shares, strict=False):
             slopes[group.places] = share.ravel()
         slopes[self.singles] = shares[len(self.groups) :]
         return float(out), slopes
+
+    def inputs(self, every: Array) -> list[Any]:
+        """The arguments of the program."""
+        found = [every[group.places].reshape(group.shape) for group in self.groups] + [*every[self.singles]]
+        return [found[k] for k in self.order]
 
     def every(self, given: Array) -> Array:
         """All numbers that a graph begins with: what is given, and the leaves from outside."""
@@ -191,7 +200,7 @@ class Recorded:
         every = Row([*leaves, *held])
         inputs = [every.part(group.places, group.shape) for group in self.groups]
         inputs += [every.part(slice(place, place + 1), ()) for place in self.singles.tolist()]
-        return Arrays(self.lanes, inputs).output(self.program.output)
+        return Arrays(self.lanes, [inputs[k] for k in self.order]).output(self.program.output)
 
     def told(self) -> list[str]:
         """What was found in the graph, for `explain`."""
