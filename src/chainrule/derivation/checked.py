@@ -32,7 +32,6 @@ from chainrule.maths import (
     plain,
 )
 from chainrule.maths.check import (
-    TOO_LARGE,
     amplifies,
     compared_undefined,
     digits_after_cancelling,
@@ -60,6 +59,9 @@ CANCELLED = "its terms cancel out, of which rounding leaves too few digits"
 TIED = "rounding decides here which of two equal numbers is larger"
 """What is said where a program compared in single precision what is the same number in double."""
 
+
+TOO_LARGE = ("add", "sub", "mul", "div", "reciprocal", "pow", "square", "exp", "exp2", "expm1", "sinh", "cosh")
+"""What gives an infinity, but for a division by 0, where its result is finite and too large."""
 
 WORKED_OUT = (Equation, Tree)
 """What of a page comes to numbers."""

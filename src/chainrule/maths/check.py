@@ -58,8 +58,6 @@ NEARLY = 1e4
 
 SINGLE = 2.0**-23
 """One rounding in single precision, in which a program may have compared what a page has in double."""
-TOO_LARGE = ("add", "sub", "mul", "div", "reciprocal", "pow", "square", "exp", "exp2", "expm1", "sinh", "cosh")
-"""What gives an infinity, but for a division by 0, where its result is finite and too large."""
 POSITIVE = ("exp", "exp2", "sigmoid")
 """What is 0 nowhere."""
 NEVER_0 = (*POSITIVE, "mul", "div", "pow", "square")
@@ -78,17 +76,6 @@ class Undefined:
     part: Applied
     at: tuple[float, ...]
     gives: float
-
-    def __str__(self) -> str:
-        """In words: ``log is not defined at -1``."""
-        where = ", ".join([f"{x:.6g}" for x in self.at])
-        where = f"({where})" if len(self.at) > 1 else where
-        if np.isinf(self.gives) and self.part.name in TOO_LARGE:
-            return f"{plain(self.part)} at {where} is too large for a number"
-        if self.gives == 0:
-            return f"{plain(self.part)} at {where} is too small for a number"
-        name = self.part.name if len(self.at) == 1 else plain(self.part)
-        return f"{name} is not defined at {where}"
 
 
 @dataclass(frozen=True)

@@ -46,12 +46,17 @@ def may_cancel(x: Any, y: Any) -> bool:
 
 def divisors(x: Any) -> set[Term]:
     """The letters that a term divides by."""
-    return {letter for term in forward_order([x]) for letter in symbols_in(denominator(term))}
+    return {letter for below in denominators(x) for letter in symbols_in(below)}
 
 
 def divisions(x: Any) -> int:
     """How often a term divides by something with letters in it."""
-    return sum([bool(symbols_in(denominator(term))) for term in forward_order([x])])
+    return sum([bool(symbols_in(below)) for below in denominators(x)])
+
+
+def denominators(x: Any) -> list[Term]:
+    """What the operations of a term divide by, numbers aside."""
+    return [below for term in forward_order([x]) if isinstance(below := denominator(term), Term)]
 
 
 def denominator(term: Term) -> Any:
