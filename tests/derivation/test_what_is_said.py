@@ -10,6 +10,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.expression import read_assignments
+from chainrule.maths import Relation
 
 W = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
 SPECIAL: list[tuple[str, dict[str, Any], str]] = [
@@ -216,3 +217,21 @@ def test_an_invariance_is_one_at_any_size(text, values, wrt):
 def test_what_is_steep_and_bends_has_no_kink(text):
     for x in np.random.default_rng(0).uniform(size=20) ** 4:
         assert "kink" not in cr.explain(text, values={"x": float(x)}).text()
+
+
+def test_where_a_slope_is_not_known_nothing_is_made_of_its_number():
+    """What rounding left is in no title, no step is promised of it, and 0 that stands for no number is no reason."""
+    told = cr.explain("(1 - cos(x))/x**2", values={"x": 1e-8})
+    assert not any(isinstance(x, Relation) for x in told.title)
+    assert "Rounding leaves too few digits of df/dx to say what a step does." in told.text()
+    told = cr.explain("x**x", values={"x": 0}).text()
+    assert "because x · xˣ⁻¹ + xˣ · ln(x) has no number here" in told
+    assert "f leaves at once as x moves: its slope is 0 by convention alone." in told
+    told = cr.explain("heaviside(x, 0.5)", values={"x": 0}).text()
+    assert "f jump here" in " ".join(told.split())
+    assert "does not move" not in told
+    assert "does not move with x here" in cr.explain("x**1.5", values={"x": 0}).text()
+    assert (
+        "f has no finite slope here: x/(y² + x²) is 0/0 here."
+        in cr.explain("atan2(y, x)", values={"x": 0, "y": 0}).text()
+    )

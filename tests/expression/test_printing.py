@@ -69,7 +69,7 @@ BOTH = [
     ("diag(A)", r"\operatorname{diag}\left(A\right)"),
     ("norm(x)", r"\left\lVert x\right\rVert"),
     ("sqrt(x @ x)", r"\left\lVert x\right\rVert"),
-    ("(x @ x)**1.5", r"\left(\left\lVert x\right\rVert^{2}\right)^{1.5}"),
+    ("(x @ x)**1.5", r"\left\lVert x\right\rVert^{3}"),
     ("norm(A)", r"\left\lVert A\right\rVert_{\mathrm{F}}"),
     ("softmax(x)", r"\operatorname{softmax}\left(x\right)"),
     ("softmax(A, axis=0)", r"\operatorname{softmax}_{\mathrm{axis} = 0}\left(A\right)"),

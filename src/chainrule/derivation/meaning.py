@@ -51,10 +51,14 @@ def meaning(tape: Tape, named: InNames | None, request: Request) -> list[Block]:
         if not np.ndim(gradient) and is_left_over(tape, request.wrt, request.entry or ()):
             left = said(": ", numeral(slope, 3), " is what rounding left.")
             return [Paragraph(said("To first order ", output, " does not move with ", name, " here", left))]
+        if slope == 0 and leaves_at_once(tape, request):
+            return [Paragraph(said(output, " leaves at once as ", name, " moves: its slope is 0 by convention alone."))]
         return [Paragraph(of_a_step(output, name, slope, request.nudge, is_bent=bends(tape, request, slope)))]
     return [Paragraph(direction(output, gradient, request))]
 
 
+SMALLER = 1e-2
+"""A step of this share leaves a square so much less of itself."""
 MOST_BENT = 0.5
 """A step that moves the output by so much more or less than its slope says moves it by about what it says."""
 
@@ -69,6 +73,15 @@ def bends(tape: Tape, request: Request, gradient: float) -> bool:
     after = output_after(tape, request.wrt, request.entry or (), request.nudge)
     change = after - float(tape.numbers[tape.output])
     return gradient != 0 and not abs(change - gradient * request.nudge) <= MOST_BENT * abs(gradient * request.nudge)
+
+
+def leaves_at_once(tape: Tape, request: Request) -> bool:
+    """Whether a slope of 0 is none: a step that is so much smaller moves the output by as much of itself."""
+    if np.ndim(gradient_of(tape, request)) or len(tape.path) > MOST_TRIED:
+        return False
+    here, steps = float(tape.numbers[tape.output]), (request.nudge * SMALLER, request.nudge * SMALLER**2)
+    small, smaller = [abs(output_after(tape, request.wrt, request.entry or (), step) - here) / step for step in steps]
+    return small > 0 and smaller >= small / 2
 
 
 def reason(tape: Tape, named: InNames | None) -> Words:
@@ -116,8 +129,10 @@ def as_arrow(tape: Tape, request: Request) -> list[Block]:
     """Several numbers that were asked for, as one arrow."""
     asked = list(tape.wrt) or [x for x in tape.order if x.op is None and x in tape.gradients]
     gradients = [tape.gradients[x] for x in asked]
-    if not 1 < len(asked) <= WRITTEN or any(map(np.ndim, gradients)) or not np.all(np.isfinite(gradients)):
+    if not 1 < len(asked) <= WRITTEN or any(map(np.ndim, gradients)):
         return []
+    if not np.all(np.isfinite(gradients)):
+        return [Paragraph(said(tape.symbols[tape.output], " has no finite slope here", steep(tape, None), "."))]
     slopes = np.array([0.0 if is_left_over(tape, x, ()) else g for x, g in zip(asked, gradients, strict=True)])
     return [Paragraph(said("Together: ", direction(tape.symbols[tape.output], slopes, request)))]
 

@@ -266,6 +266,8 @@ class Maker:
             return said(f"{name} is flat at ", numeral(at))
         if of_one and len(node.inputs) == 1 and is_tail(op, node.settings, at):
             return said(f"{name} is saturated at ", numeral(at), ": its slope there is too small to be told from 0")
+        if of_one and link.formula is not None and not math.isfinite(Values(self.tape.environment).of(link.formula)):
+            return said(link.formula, " has no number here, and 0 stands for it by convention")
         if of_one and known and link.formula is not None:
             return said(link.formula, " is 0 at ", equation(link.below, numeral(at)))
         zero = next((x for x in factors_of(link.formula) if self.tape.environment.get(x) == 0), None)

@@ -19,7 +19,7 @@ from chainrule.core.graph import backward_order
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
 from chainrule.core.term import Term, constant, symbol
-from chainrule.derivation.checked import TOO_FEW_DIGITS, Checking, without_numbers
+from chainrule.derivation.checked import CANCELLED, TOO_FEW_DIGITS, Checking, without_numbers
 from chainrule.derivation.equations import Show, with_places
 from chainrule.derivation.explain import explain
 from chainrule.derivation.fitting import blocks_of, fit, piece_of
@@ -245,6 +245,8 @@ class Answer:
         about = (self.rounding_of_letter, self.left_over_of_letter, given)
         checking = Checking(environment, 0.0, DIGITS, *about)
         opening, second, products = map(checking.of, (opening, second, products))
+        if len(slopes) == 1:
+            base = self.with_the_digits_of(opening, base)
         own = (*opening, *second, *products)
         known = {x.symbol: x for x in base.known}
         for letter, x in checking.numbers_of_letters(own):
@@ -512,6 +514,26 @@ class Answer:
         step = of_a_step(self.output, name.below, float(slope), self.options.nudge, is_bent=True)
         kept = [x for x in short if not isinstance(x, Paragraph) or is_legend(x)]
         return replace(base, title=title, story=story, short=(*kept, Paragraph(step)))
+
+    def with_the_digits_of(self, opening: Sequence[Block], base: Derivation) -> Derivation:
+        """A page whose title has the digits that a derivative has; where it has none, nothing is made of its number."""
+        name = leibniz(self.output, self.typed.symbol(self.typed.wrt[0]))
+        told = next((x for x in opening if isinstance(x, Equation) and x.sides[0] == name), None)
+        if told is None or np.ndim(self.entered.get(name)):
+            return base
+        is_lost = not told.numbers and any([words in text_of(told.note) for words in (CANCELLED, TOO_FEW_DIGITS)])
+
+        def seen(x: Any) -> Any:
+            if not isinstance(x, Relation) or x.sides[0] != name or not (told.numbers or is_lost):
+                return None
+            return name if is_lost else equation(name, told.sides[-1])
+
+        base = replace(base, title=rebuilt(base.title, seen))
+        if not is_lost:
+            return base
+        kept = [x for x in base.short if not isinstance(x, Paragraph) or is_legend(x)]
+        words = said("Rounding leaves too few digits of ", name, " to say what a step does.")
+        return replace(base, short=(*kept, Paragraph(words)))
 
     def settled_slope(self, name: str, slope: Any) -> Any:
         """A derivative as its formula has it, where there is one; one that the engine does not have is a fault."""

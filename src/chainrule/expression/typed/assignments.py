@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core import Value
+from chainrule.core.graph import backward_order
 from chainrule.core.operation import book, is_node
 from chainrule.core.tensor import Tensor
 from chainrule.expression.typed.caret import error_at
@@ -92,6 +93,12 @@ class Assignments:
         (18.0, 'c', 'd')
         """
         scalar = not (self.has_lists or self.compares or any(map(np.ndim, values.values())))
+        nodes, result = self.recorded(values, scalar)
+        # A function of the book may compare too, as one that jumps is made of: what it chose by is recorded then.
+        return self.recorded(values, False) if scalar and chooses(result) else (nodes, result)
+
+    def recorded(self, values: Mapping[str, Any], scalar: bool) -> tuple[dict[str, Any], Any]:
+        """The same as Values, or as Tensors."""
         nodes: dict[str, Any] = {
             name: Value(values[name], label=name)
             if scalar
@@ -111,6 +118,11 @@ class Assignments:
                 result.label = line.name or output_name(self.names)
             nodes[line.name] = result
         return nodes, result
+
+
+def chooses(result: Any) -> bool:
+    """Whether something on the way to a result was chosen between two."""
+    return is_node(result) and any([x.op is book["where"] for x in backward_order([result])])
 
 
 def read_assignments(text: str, *, own_names: bool = False) -> Assignments:
