@@ -167,7 +167,7 @@ class Graph:
     def inputs(self, step: Step) -> list[str]:
         """What a step's inputs are called, in the types that its node takes: those of one node are the same."""
         assert step.op is not None
-        given = [x.dtype for x in step.inputs if isinstance(x, Step)]
+        given = [x.dtype for x in step.input_steps]
         kinds = [np.result_type(*given) if given and step.dtype == bool else step.dtype] * len(step.inputs)
         if step.op.name == "astype":
             kinds = [step.dtype]

@@ -90,7 +90,7 @@ class Planner(Printer):
             given = [inputs[0], inputs[0]] if name == "pow" else [inputs[0], 0] if name == "relu" else inputs
             return Source(f"np.{word}({', '.join(map(written, given))}, out={out})", number, ATOM, used(inputs))
         out = None
-        kinds = {(x.ndim, x.dtype) for x in step.inputs if isinstance(x, Step)}
+        kinds = {(x.ndim, x.dtype) for x in step.input_steps}
         if name == "matmul" and kinds == {(2, step.dtype)}:
             out = self.taken(step)
             source = Source(f"np.dot({', '.join(map(written, inputs))}, out={out})", number, ATOM, used(inputs))

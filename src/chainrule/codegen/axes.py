@@ -34,7 +34,7 @@ class Axes(NamedTuple):
 def axes_of(step: Step) -> Axes:
     """What becomes of the axes of a step's inputs."""
     if isinstance(step.op, Pointwise) or step.operation in ("astype", "identity"):
-        return Axes([pair for x in step.inputs if isinstance(x, Step) for pair in broadcast(x, step)])
+        return Axes([pair for x in step.input_steps for pair in broadcast(x, step)])
     rule = AXES.get(step.operation)
     return Axes() if rule is None or not isinstance(step.inputs[0], Step) else rule(step)
 
@@ -117,7 +117,7 @@ def along_rows(step: Step) -> Axes:
 
 def joined(step: Step) -> Axes:
     """Arrays one behind the other, or as the layers of a new axis."""
-    given = [x for x in step.inputs if isinstance(x, Step)]
+    given = step.input_steps
     axis, layers = step.settings["axis"] % step.ndim, step.operation == "stack"
     if len(given) < len(step.inputs):
         return Axes()

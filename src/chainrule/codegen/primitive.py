@@ -175,7 +175,7 @@ def is_move_or_sum(step: Step) -> bool:
 
 def one_input(step: Step) -> Step | None:
     """The one array that a linear operation without data in its settings takes."""
-    arrays = [x for x in step.inputs if isinstance(x, Step)]
+    arrays = step.input_steps
     if not isinstance(step.op, Linear) or isinstance(step.op, Pointwise) or len(step.needs) != 1:
         return None
     if word_of(step) in ROUNDED:

@@ -153,7 +153,7 @@ def formula_of(subject: Subject, step: Step) -> Any:
     if step.op is None:
         return None
     try:
-        term: Term = term_of(step, {x: live.letters[x] for x in step.inputs if isinstance(x, Step)})
+        term: Term = term_of(step, {x: live.letters[x] for x in step.input_steps})
         return tree_of_term(term, live.whole_symbols)
     except REFUSALS:
         return None

@@ -324,9 +324,7 @@ def left_out(blocks: summary.Blocks) -> dict[int, int]:
     """How many edges lead into a box on no arrow."""
     at = {step: n for n, block in enumerate(blocks) for step in block}
     drawn = {ends for ends, _ in edges_between(blocks)}
-    inputs = [
-        (n, at[x]) for n, block in enumerate(blocks) for step in block for x in step.inputs if isinstance(x, Step)
-    ]
+    inputs = [(n, at[x]) for n, block in enumerate(blocks) for step in block for x in step.input_steps]
     return Counter([n for n, source in inputs if source != n and (source, n) not in drawn])
 
 

@@ -100,7 +100,7 @@ class Live:
     @cached_property
     def letters(self) -> dict[Step, Term]:
         """A symbol for each step that is written: the user's name, or v and a number; no two are alike."""
-        written = set(self.written) | {x for step in self.written for x in step.inputs if isinstance(x, Step)}
+        written = set(self.written) | {x for step in self.written for x in step.input_steps}
         taken = set(self.names.values())
         given: set[str] = set()
         found: dict[Step, Term] = {}
@@ -154,7 +154,7 @@ class Live:
         name = fitted(printer(names[self.letters[step]]), LONGEST_NAME)
         if step.op is None:
             return name
-        letters = {x: self.letters[x] for x in step.inputs if isinstance(x, Step)}
+        letters = {x: self.letters[x] for x in step.input_steps}
         for longest in (LONGEST_LABEL, LONGEST_INSIDE):
             inside = {x: in_formula(names[x], printer, longest) for x in letters.values()}
             given = ", ".join(map(printer, inside.values()))
@@ -311,7 +311,7 @@ class Live:
         numbers = np.asarray(self.number(step), dtype=np.float64)
         if numbers.size and np.isfinite(numbers).all():
             return ""
-        given = [x for x in step.inputs if isinstance(x, Step)]
+        given = step.input_steps
         if not numbers.size or not all([np.isfinite(self.number(x)).all() for x in given]):
             return ""
         if step.kind is Kind.DATA and all([np.isfinite(x.data).all() for x in self.outputs]):

@@ -112,7 +112,7 @@ def by_names(live: Live) -> dict[Step, Path]:
         return {}
     outputs = set(live.lifted.program.outputs)
     for step in live.steps:
-        given = [x for x in step.inputs if isinstance(x, Step)]
+        given = step.input_steps
         own = [owner[x] for x in given if x.op is None and x in owner]
         if own:
             owner[step] = common(own)
@@ -155,7 +155,7 @@ def without_cycles(live: Live, owner: Mapping[Step, Path]) -> dict[Step, Path]:
 def cyclic(live: Live, block: Mapping[Step, Path]) -> set[Path]:
     """The blocks that lie on a cycle of blocks."""
     at: dict[Step, Any] = {step: block.get(step, ()) or step for step in live.steps}
-    edges = {(at[x], at[step]) for step in live.steps for x in step.inputs if isinstance(x, Step) and at[x] != at[step]}
+    edges = {(at[x], at[step]) for step in live.steps for x in step.input_steps if at[x] != at[step]}
     uses: dict[Any, list[Any]] = {}
     for source, target in edges:
         uses.setdefault(source, []).append(target)
@@ -178,9 +178,8 @@ def name_inside(live: Live, owner: Mapping[Step, Path]) -> None:
     """Call a parameter by its last name inside the frame of its module, where nothing outside speaks of it."""
     users: dict[Step, list[Step]] = {}
     for step in live.steps:
-        for x in step.inputs:
-            if isinstance(x, Step):
-                users.setdefault(x, []).append(step)
+        for x in step.input_steps:
+            users.setdefault(x, []).append(step)
     for step, path in owner.items():
         name = live.labels.get(id(live.node(step)), "")
         inside = all([owner.get(user, ())[: len(path)] == path for user in users.get(step, [])])

@@ -83,7 +83,7 @@ def in_bands(live: Live) -> Blocks:
     """Stretches of the graph from the leaves to the output."""
     level: list[int] = []
     for step in live.steps:
-        level.append(max([level[x.place] + 1 for x in step.inputs if isinstance(x, Step)], default=0))
+        level.append(max([level[x.place] + 1 for x in step.input_steps], default=0))
     deepest = max(level)
     # A leaf stands just before its first use: further on, an arrow would lead back from there.
     first: dict[Step, int] = {}

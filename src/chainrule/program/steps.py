@@ -94,6 +94,11 @@ class Step(Shaped):
         return self.kind is Kind.PARAMETER or bool(self.edges)
 
     @property
+    def input_steps(self) -> list[Step]:
+        """The steps among its inputs."""
+        return [x for x in self.inputs if isinstance(x, Step)]
+
+    @property
     def needs(self) -> list[Step]:
         """All steps that this one is computed from: inputs, and data in settings, as the places of an index."""
         found = self._needs

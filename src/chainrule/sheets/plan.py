@@ -188,7 +188,7 @@ class Plan:
         assert step.op is not None
         given = [self.term(x) if isinstance(x, Step) else x for x in step.inputs]
         out = Term.__apply__(step.op, given, step.settings)
-        return formula(out, self.places([x for x in step.inputs if isinstance(x, Step)]))
+        return formula(out, self.places(step.input_steps))
 
     def local(self, step: Step, slot: int, x: Step) -> Row:
         """A local derivative, in symbols and in cells."""
@@ -198,7 +198,7 @@ class Plan:
         given = [self.term(y) if isinstance(y, Step) else y for y in step.inputs]
         with Quiet():
             slope = simplify(op.partial(slot, self.term(step), given, step.settings))
-        places = {**self.places([y for y in step.inputs if isinstance(y, Step)]), self.term(step): self.cells[step]}
+        places = {**self.places(step.input_steps), self.term(step): self.cells[step]}
         how = unicode(tree_of_term(slope, self.live.symbols))
         name = f"local ∂{self.live.name(step)}/∂{self.live.name(x)}"
         if [y for _, y in self.edges(step)].count(x) > 1:

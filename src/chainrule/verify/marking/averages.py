@@ -37,7 +37,7 @@ def inner_link(mark: Fingerprint, c: float) -> str:
     for step in problem.program.between([wrt]):
         slope = multiple_of(step)
         if slope and close(c, 1 / slope) and problem.is_inside(step):
-            inside = next(x for x in step.inputs if isinstance(x, Step))
+            inside = step.input_steps[0]
             return f"{derivative(problem, step, inside)}, in {problem.where(step)}, on the way to {problem.name(wrt)}"
     return ""
 

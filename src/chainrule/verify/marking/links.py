@@ -236,7 +236,7 @@ class LinksInWords:
 
 def read_by(step: Step, path: Collection[Step]) -> list[Step]:
     """The inputs that a step's slope along a path is made of; where it is linear there, the path's own is none."""
-    steps = [x for x in step.inputs if isinstance(x, Step)]
+    steps = step.input_steps
     if step.operation not in LINEAR or (step.operation == "div" and step.inputs[1] in path):
         return steps
     if step.operation in ADDS:
