@@ -435,6 +435,8 @@ def test_the_surprise_at_probabilities_has_the_error_for_gradient():
     assert "mean(−(y ⊙ ln(σ(z)) + (𝟏 − y) ⊙ ln(𝟏 − σ(z))))" in told
     assert "= (σ(z) − y)/3 =" in told
     assert cr.nn.BCELoss()(cr.Tensor([0.0]), [1.0]).item() == 100.0
+    x = cr.Tensor([[1.0, 2, 4]], requires_grad=True)
+    assert "1 - v" not in cr.explain(cr.sum(cr.nn.LayerNorm(3)(x) ** 3), x).plain()
 
 
 def test_arrays_stand_in_the_line_where_there_is_no_room_for_columns():

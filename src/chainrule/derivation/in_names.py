@@ -28,7 +28,7 @@ from chainrule.errors import GraphError
 from chainrule.maths import Tree, numeral, plain
 from chainrule.maths.of_terms import tree_of_term
 from chainrule.maths.tree import has_letters
-from chainrule.program import Lifted, Step, term_of
+from chainrule.program import Kind, Lifted, Step, term_of
 from chainrule.rewrite import operations, shortest
 from chainrule.rewrite.simplify import price
 
@@ -81,10 +81,13 @@ def in_names(tape: Tape, *, lent: bool = True, numbered: bool = False) -> InName
             return None
         elif step.op is None:
             letters[step] = constant(node.data) if step.shape else float(node.data)
-    for step, node in zip(lifted.program.steps, lifted.nodes, strict=True):
-        if step.op is None and step.shape and node not in tape.gradients and id(node) not in tape.labels:
-            others = (x for x in lifted.program.leaves if is_symbol(letters.get(x)) and x.shape == step.shape)
-            of = next((x for x in others if np.array_equal(1 - lifted.nodes[x.place].data, node.data)), None)
+    data = [x for x in lifted.program.leaves if x.kind is Kind.DATA and x.dtype.kind == "f" and x.size > 1]
+    for step in data:
+        # Classes y, and those that are not, 1 - y; a constant may be 1 less anything.
+        node = lifted.nodes[step.place]
+        if id(node) not in tape.labels and np.ptp(node.data):
+            known = (x for x in data if id(lifted.nodes[x.place]) in tape.labels and x.shape == step.shape)
+            of = next((x for x in known if np.array_equal(1 - lifted.nodes[x.place].data, node.data)), None)
             letters[step] = letters[step] if of is None else 1 - letters[of]
     return InNames(tape, lifted, letters, normal)
 
