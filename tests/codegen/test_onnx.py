@@ -191,3 +191,32 @@ def test_results_that_are_equal_have_names_of_their_own(tmp_path):
     assert [one.name for one in model.graph.output] == ["value", "db", "da"]
     model = check(lambda x: (x * 2, x + x), np.ones(2), folder=tmp_path)
     assert len({one.name for one in model.graph.output}) == 2
+
+
+def test_a_training_step_trains_on_its_own(tmp_path):
+    """What a step gives as new state it takes in the next, by the same names."""
+    nn, rng = cr.nn, np.random.default_rng(0)
+    net = nn.Sequential(nn.Linear(3, 4, dtype=float, rng=0), nn.ReLU(), nn.Linear(4, 2, dtype=float, rng=1))
+    step = cr.compile(net, loss=nn.CrossEntropyLoss(), optimizer=cr.optim.Adam(net.parameters(), lr=0.1))
+    batch = {"x": rng.normal(size=(5, 3)), "y": np.array([0, 1, 1, 0, 1])}
+    step(*batch.values())
+    assert step.write(tmp_path / "step.onnx") == [tmp_path / "step.onnx"]
+    assert {path.name for path in step.write(tmp_path / "step.c")} == {"step.c", "step.h"}
+    model = onnx.load(str(tmp_path / "step.onnx"))
+    state = {one.name: x for one, x in zip(model.graph.input, step.needs_program().state.arrays(), strict=False)}
+    state = {name: np.array(x) for name, x in state.items()}
+    settings = {"lr": 0.1, "betas_1": 0.9, "betas_2": 0.999, "eps": 1e-8}
+    runs = reference.ReferenceEvaluator(model)
+    for _ in range(3):
+        given = {**state, **{name: np.array(x) for name, x in settings.items()}, **batch}
+        found = dict(zip(runs.output_names, runs.run(None, given), strict=True))
+        state = {name: found[f"new_{name}"] for name in state}
+        assert found["loss"] == pytest.approx(step(*batch.values()), rel=1e-12)
+    np.testing.assert_allclose(state["net_0_weight"], net[0].weight.data, rtol=1e-12)
+
+
+def test_where_onnx_is_asked_for_as_text_the_way_to_a_file_is_named():
+    compiled = cr.compile(lambda x: x * 2)
+    compiled(np.ones(2))
+    with pytest.raises(cr.errors.DtypeError, match=r"ONNX is no text: .* as write\('step.onnx'\) does"):
+        compiled.source("onnx")

@@ -34,7 +34,7 @@ def compile_(
     Of a network it takes encoded rows, as the columns of its table give them, and gives the scores or numbers. C and
     JavaScript take one row at a time, and so does, in every language, a network with vectors for texts.
     """
-    from chainrule.codegen.compiled import SUFFIXES, TARGETS
+    from chainrule.codegen.version import SUFFIXES, TARGETS
     from chainrule.files import refuse_overwriting
 
     ending = SUFFIXES.get(out.suffix, "") if out is not None else "numpy"

@@ -19,7 +19,7 @@ from chainrule.codegen.copied import made_again
 from chainrule.codegen.laws import shortened
 from chainrule.codegen.scanned import scan
 from chainrule.codegen.simplified import with_numbers
-from chainrule.codegen.version import RUNS, TARGETS, Version, default_target, plain
+from chainrule.codegen.version import RUNS, Version, default_target, plain
 from chainrule.collector import without_collector
 from chainrule.core import Value
 from chainrule.core.graph import Node, from_array
@@ -29,7 +29,7 @@ from chainrule.core.state import Quiet, switches
 from chainrule.core.traced import is_tracing
 from chainrule.core.tree import flatten, unflatten
 from chainrule.custom import CustomRule
-from chainrule.errors import ChainruleError, DtypeError, FileError, GraphError
+from chainrule.errors import ChainruleError, DtypeError, GraphError
 from chainrule.kinds import what_is
 from chainrule.program import Kind, Step, Trace, trace
 from chainrule.program.trace import is_data, leaf_of, names_of_arguments, traced_again
@@ -45,9 +45,6 @@ if TYPE_CHECKING:
 
 MOST_VERSIONS = 64
 """Kinds of arguments for which a compiled function keeps a program."""
-
-SUFFIXES = {".py": "numpy", ".js": "javascript", ".c": "c", ".onnx": "onnx"}
-"""What a file's ending says that it is written in."""
 
 
 class Compiled:
@@ -214,30 +211,7 @@ class Compiled:
         The ending says which language: .py (NumPy), .js, .c (with its header beside it) or .onnx, which needs the extra
         ``onnx``; `target` says otherwise. Files are written whole or not at all.
         """
-        from pathlib import Path
-
-        from chainrule.files import write_whole
-
-        version, place = self.needs_version(), Path(path)
-        kind = target or SUFFIXES.get(place.suffix, "")
-        if kind == "onnx":
-            from chainrule.codegen.as_onnx import onnx_model
-
-            write_whole(place, onnx_model(with_numbers(version.told_apart), identifier(self.name)))
-            return [place]
-        if kind not in TARGETS:
-            raise FileError(
-                f"{place} ends with none of {', '.join(SUFFIXES)}: name a target, one of {', '.join(TARGETS)}"
-            )
-        if kind == "c":
-            from chainrule.codegen.as_c import c_source
-
-            text, header = c_source(with_numbers(version.told_apart), identifier(self.name))
-            write_whole(place, text)
-            write_whole(place.with_suffix(".h"), header)
-            return [place, place.with_suffix(".h")]
-        write_whole(place, self.source(kind, numbers=True))
-        return [place]
+        return self.needs_version().write(path, identifier(self.name), target)
 
     def explain(self) -> str:
         """What was made, for which arguments, by which laws, and what runs."""

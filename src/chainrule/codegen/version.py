@@ -10,7 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,15 +20,23 @@ from chainrule.core import Value
 from chainrule.core.graph import Node
 from chainrule.core.instructions import Plan
 from chainrule.core.tree import LEAF, unflatten
-from chainrule.errors import DtypeError
+from chainrule.errors import DtypeError, FileError
 from chainrule.printable import several
 from chainrule.program import Step, Trace
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from chainrule.files import PathLike
 
 RUNS = ("native", "numpy")
 """What a compiled function can run on."""
 
 TARGETS = ("numpy", "jax", "javascript", "c")
-"""What a program is written in."""
+"""What a program is written in, as text."""
+
+SUFFIXES = {".py": "numpy", ".js": "javascript", ".c": "c", ".onnx": "onnx"}
+"""What a file's ending says that it is written in."""
 
 
 def default_target() -> str:
@@ -162,7 +170,35 @@ class Version:
             from chainrule.codegen.as_c import c_source
 
             return c_source(traced, name)[0]
-        raise DtypeError(f"source is written for {', '.join(TARGETS)}, not for {target!r}")
+        other = "; ONNX is no text: write it to a file, as write('step.onnx') does" if target == "onnx" else ""
+        raise DtypeError(f"source is written for {', '.join(TARGETS)}, not for {target!r}{other}")
+
+    def write(self, path: PathLike, name: str, target: str | None = None) -> list[Path]:
+        """Write the program with all its numbers to a file in the language of its ending; the files that there are."""
+        from pathlib import Path
+
+        from chainrule.files import write_whole
+
+        place = Path(path)
+        kind = target or SUFFIXES.get(place.suffix, "")
+        if kind == "onnx":
+            from chainrule.codegen.as_onnx import onnx_model
+
+            write_whole(place, onnx_model(with_numbers(self.told_apart), name))
+            return [place]
+        if kind not in TARGETS:
+            raise FileError(
+                f"{place} ends with none of {', '.join(SUFFIXES)}: name a target, one of {', '.join(TARGETS)}"
+            )
+        if kind == "c":
+            from chainrule.codegen.as_c import c_source
+
+            text, header = c_source(with_numbers(self.told_apart), name)
+            write_whole(place, text)
+            write_whole(place.with_suffix(".h"), header)
+            return [place, place.with_suffix(".h")]
+        write_whole(place, self.written(name, kind, numbers=True))
+        return [place]
 
     def filled(self, results: tuple[Any, ...]) -> Any:
         """Results as the function gave them."""

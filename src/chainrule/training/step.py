@@ -40,6 +40,9 @@ from chainrule.training.step_program import Draw, Example, MadeOf, draws_of, exa
 from chainrule.training.step_state import State, are_the_same, attributes_of, is_written_here, memory_key, settings_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from chainrule.files import PathLike
     from chainrule.program.around import Around
 
 Array = np.ndarray[Any, Any]
@@ -362,6 +365,14 @@ class TrainingStep:
         there.
         """
         return self.needs_program().version.written("step", target, planned=planned)
+
+    def write(self, path: PathLike, target: str | None = None) -> list[Path]:
+        """Write that program to a file, and give the files that were written, as a compiled function does.
+
+        The ending says which language: .py (NumPy), .js, .c (with its header beside it) or .onnx, which needs the extra
+        ``onnx``; `target` says otherwise. The state is among what it takes and gives: a file trains on its own.
+        """
+        return self.needs_program().version.write(path, "step", target)
 
     def explain(self) -> str:
         """What was made, for which batches, by which laws, and what runs."""
