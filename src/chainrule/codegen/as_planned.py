@@ -123,7 +123,7 @@ class Planner(Printer):
 
 def shares(trace: Trace, x: Step, y: Step) -> bool:
     """Whether a step's result may lie in the memory of an input."""
-    if is_cheap(x) or (x.op is not None and x.op.name == "index"):
+    if is_cheap(x) or x.operation == "index":
         return True
     one, other = trace.numbers[x], trace.numbers[y]
     return isinstance(one, np.ndarray) and isinstance(other, np.ndarray) and np.may_share_memory(one, other)

@@ -75,7 +75,7 @@ def shortened(trace: Trace) -> tuple[Trace, Counter[str]]:
 
 def name_of(x: Any) -> str:
     """The operation that a step is, by name; empty for leaves and numbers."""
-    return x.op.name if isinstance(x, Step) and x.op is not None else ""
+    return x.operation if isinstance(x, Step) else ""
 
 
 def is_only(x: Any, *names: str) -> bool:

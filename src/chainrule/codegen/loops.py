@@ -135,9 +135,7 @@ class Loops:
         found: set[Step] = set()
         for step in reversed(self.trace.program.steps):
             again = self.is_loop(step) and step not in self.sums and step not in self.moves
-            if (again and step.op is not None and step.op.name in ("matmul", "index", "scatter")) or (
-                step in found and self.is_view(step)
-            ):
+            if (again and step.operation in ("matmul", "index", "scatter")) or (step in found and self.is_view(step)):
                 found.update(step.needs)
         return found
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.codegen.native_kernels import KERNELS, name_of
+from chainrule.codegen.native_kernels import KERNELS
 from chainrule.codegen.simplified import reached, simplified
 from chainrule.core.instructions import (
     FIRST_INPUT,
@@ -82,7 +82,7 @@ class Planner:
     """
 
     def __init__(self, trace: Trace, within: Within | None = None) -> None:
-        if within is None and any([name_of(step) in TAKEN_APART for step in trace.program.steps]):
+        if within is None and any([step.operation in TAKEN_APART for step in trace.program.steps]):
             from chainrule.codegen.primitive import lowered  # not for programs that every kernel knows
 
             # Parts of what is taken apart are computed once for both passes.

@@ -112,12 +112,12 @@ def what_follows(planner: Planner, step: Step) -> After:
             break
         after = joined(planner, after, reader) or after
     # A multiple alone is worth nothing here: the chain that reads it multiplies by the way.
-    return After([step], {}) if name_of(after.members[-1]) == "mul" else after
+    return After([step], {}) if after.members[-1].operation == "mul" else after
 
 
 def multiplied(planner: Planner, after: After, reader: Step) -> After | None:
     """The product times a number."""
-    if name_of(reader) != "mul":
+    if reader.operation != "mul":
         return None
     scale = number_place(planner, other_input(reader, after.members[-1]), reader.dtype)
     return None if scale is None else after.and_then(reader, scale=scale)
@@ -126,17 +126,17 @@ def multiplied(planner: Planner, after: After, reader: Step) -> After | None:
 def added(planner: Planner, after: After, reader: Step) -> After | None:
     """The product beside what it is added to, or taken from."""
     last = after.members[-1]
-    minus = name_of(reader) == "sub" and reader.inputs[1] is last
-    place = term_place(planner, other_input(reader, last), reader) if minus or name_of(reader) == "add" else None
+    minus = reader.operation == "sub" and reader.inputs[1] is last
+    place = term_place(planner, other_input(reader, last), reader) if minus or reader.operation == "add" else None
     return None if place is None else after.and_then(reader, added=place, minus=minus)
 
 
 def let_through(planner: Planner, after: After, reader: Step) -> After | None:
     """The positive part, or what passes where a relu let numbers pass."""
-    if name_of(reader) == "relu":
+    if reader.operation == "relu":
         return after.and_then(reader, relu=True)
-    mask = reader.inputs[1] if name_of(reader) == "chosen" else None
-    if not isinstance(mask, Step) or name_of(mask) != "greater":
+    mask = reader.inputs[1] if reader.operation == "chosen" else None
+    if not isinstance(mask, Step) or mask.operation != "greater":
         return None
     least = mask.inputs[1]
     if isinstance(least, Step) or least != 0:
@@ -146,10 +146,6 @@ def let_through(planner: Planner, after: After, reader: Step) -> After | None:
         return None
     ended = [mask] if planner.readers[mask] == [reader] and mask not in planner.kept else []
     return after.and_then(*ended, reader, mask=place)
-
-
-def name_of(step: Step) -> str:
-    return "" if step.op is None else step.op.name
 
 
 def other_input(step: Step, known: Step) -> Any:
@@ -194,7 +190,7 @@ def reduction(kind: int) -> Kernel:
         place, out = planner.straight(x), planner.take(step)
         runs = runs_of_axes(x.shape, axes_along(step))
         along = math.prod([x.shape[a] for a in axes_along(step)])
-        divisor = along if step.op is not None and step.op.name == "mean" else 1
+        divisor = along if step.operation == "mean" else 1
         shape = list(x.shape)
         for first, last in reversed(runs):  # from the innermost, whose entries follow each other
             size = [math.prod(shape[a:b]) for a, b in ((0, first), (first, last), (last, x.ndim))]
@@ -373,7 +369,7 @@ def convolution(what: int) -> Kernel:
             return None
         given = [planner.straight(x) for x in step.inputs]
         reader, added = only_reader(planner, step), None
-        if what == Convolution.RESULTS and reader is not None and name_of(reader) == "add":
+        if what == Convolution.RESULTS and reader is not None and reader.operation == "add":
             added = number_a_channel(planner, other_input(reader, step), step)
         members = [step] if added is None or reader is None else [step, reader]
         out = planner.take(members[-1])

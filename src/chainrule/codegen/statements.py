@@ -62,7 +62,7 @@ class Statements(NamedTuple):
 
 def is_cheap(step: Step) -> bool:
     """Whether a step costs NumPy nothing, so that it is written wherever it is used."""
-    return step.op is not None and step.op.name in VIEWS
+    return step.operation in VIEWS
 
 
 def not_apart(step: Step) -> bool:

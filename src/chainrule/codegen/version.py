@@ -262,4 +262,4 @@ def gives_number(step: Step) -> bool:
     """Whether NumPy gives a number for a result without axes, and no array."""
     from chainrule.codegen.as_planned import UFUNCS
 
-    return step.op is not None and step.op.name in {*UFUNCS, "largest", "mean", "smallest", "sum"}
+    return step.operation in {*UFUNCS, "largest", "mean", "smallest", "sum"}

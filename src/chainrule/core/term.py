@@ -225,8 +225,9 @@ def plain_number(x: Any) -> Any:
 
 
 def name_of(x: Any) -> str:
-    """The name of a term's operation; empty for symbols, constants and numbers."""
-    return x.op.name if isinstance(x, Term) and x.op is not None else ""
+    """The name of the operation that made a node; empty for what none made, as symbols and numbers."""
+    op = getattr(x, "op", None)
+    return "" if op is None else op.name
 
 
 def shape_of(x: Any) -> Shape:

@@ -93,20 +93,17 @@ class Different:
         return f"{plain(self.side)} gives {self.gives}, and not {self.result}"
 
 
-def check(
-    chain: Relation, environment: Environment, *, digits: int = DIGITS, floor: float = 0.0
-) -> Undefined | Different | None:
+def check(chain: Relation, environment: Environment, *, digits: int = DIGITS) -> Undefined | Different | None:
     """None where all sides of a chain of equations come to the same; else what is undefined, or which side differs.
 
     Numbers are right to one unit of the last of `digits` places; with all digits, and for letters, up to rounding.
-    `floor` is what rounding may be in absolute terms, where it is known that sums cancelled out.
     """
     with Quiet():
-        return judged(chain, Values(environment), digits, floor)
+        return judged(chain, Values(environment), digits, 0.0)
 
 
 def judged(chain: Relation, values: Values, digits: int, floor: float) -> Undefined | Different | None:
-    """The same with the values that are known already."""
+    """The same with the values that are known already; `floor` is what rounding may be where sums cancelled out."""
     *sides, last = chain.sides
     if not all([is_finite(values.of(side)) for side in chain.sides]):
         for side in chain.sides:

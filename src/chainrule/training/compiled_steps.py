@@ -183,7 +183,7 @@ def too_slow(version: Version) -> str:
     """Why the engine is faster, where it is."""
     if version.by_numpy:
         return f"there is no kernel for {', '.join(sorted(version.by_numpy))}"
-    sizes = [products(step) for step in version.trace.program.steps if step.op is not None and step.op.name == "matmul"]
+    sizes = [products(step) for step in version.trace.program.steps if step.operation == "matmul"]
     if max(sizes, default=0) >= LARGEST_PRODUCT:
         return "its matrix products are so large that NumPy's own are as fast, and use all cores"
     return ""

@@ -16,6 +16,7 @@ import numpy as np
 from chainrule.core import Value
 from chainrule.core.operation import Pointwise
 from chainrule.core.tensor import Tensor
+from chainrule.core.term import name_of
 from chainrule.derivation.arrays import described, fits
 from chainrule.derivation.equations import Show, cell, comes_out, given, is_residue, not_finite, proved
 from chainrule.derivation.notation import derivative
@@ -272,7 +273,7 @@ class Teller:
     def summary(self) -> list[Block]:
         """A large graph: how many nodes of each operation, and the nodes with the largest gradients."""
         tape = self.tape
-        kinds = Counter([node.op.name if node.op is not None else "leaf" for node in tape.path])
+        kinds = Counter([name_of(node) or "leaf" for node in tape.path])
         counted = tuple([(name, f"{count:,}") for name, count in kinds.most_common()])
         inner = [node for node in tape.path if node.op is not None]
         largest = sorted(inner, key=lambda node: -size_of(tape.gradients[node]))[: self.top]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from chainrule.core.term import name_of
 from chainrule.core.walk import walk
 from chainrule.derivation.tape.tape import Tape
 from chainrule.rewrite.local import SAME_ENTRIES
@@ -34,4 +35,4 @@ def handed_down(tape: Tape, inside: list[Node], gradient: Any) -> Any:
 
 def is_same_entries(node: Node) -> bool:
     """Whether a node holds the entries of its input in the same order, in another shape."""
-    return node.op is not None and node.op.name in SAME_ENTRIES
+    return name_of(node) in SAME_ENTRIES

@@ -14,7 +14,7 @@ import numpy as np
 
 from chainrule.core.graph import gradients_of
 from chainrule.core.operation import Pointwise
-from chainrule.core.term import REFUSALS, Term, constant, forward_order, replay, symbol
+from chainrule.core.term import REFUSALS, Term, constant, forward_order, name_of, replay, symbol
 from chainrule.derivation.tape.tape import Tape
 from chainrule.maths import Symbol, Tree, plain
 from chainrule.maths.of_terms import tree_of_term
@@ -135,7 +135,7 @@ def of_one_entry(gradient: Any, letters: Letters) -> Any:
             found[term] = float(np.ravel(term.number)[0])
         elif isinstance(term.op, Pointwise):
             found[term] = term.op(*inputs, **term.settings)
-        elif term.op is not None and term.op.name in REPEATING:
+        elif name_of(term) in REPEATING:
             found[term] = inputs[0]
         else:
             return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chainrule.core.term import Term, forward_order, symbols_in
+from chainrule.core.term import Term, forward_order, name_of, symbols_in
 from chainrule.derivation.scalars.slopes import added, multiplied, size_of
 from chainrule.rewrite import simplify
 from chainrule.rewrite.simplify import forms
@@ -61,7 +61,7 @@ def denominators(x: Any) -> list[Term]:
 
 def denominator(term: Term) -> Any:
     """What the last operation of a term divides by; 1 for any other operation."""
-    name = "" if term.op is None else term.op.name
+    name = name_of(term)
     if name == "div":
         return term.inputs[1]
     if name == "pow" and not isinstance(term.inputs[1], Term) and term.inputs[1] < 0:
@@ -79,7 +79,7 @@ def terms_of(x: Any) -> list[tuple[int, Any]]:
     stack = [(1, x)]
     while stack:
         sign, x = stack.pop()
-        name = getattr(getattr(x, "op", None), "name", "")
+        name = name_of(x)
         if name in ("add", "sub"):
             stack += [(-sign if name == "sub" else sign, x.inputs[1]), (sign, x.inputs[0])]
         elif name == "neg":

@@ -18,6 +18,7 @@ import numpy as np
 
 from chainrule.core.operation import Pointwise, book
 from chainrule.core.state import Quiet
+from chainrule.core.term import name_of
 from chainrule.derivation.checked import words_of
 from chainrule.derivation.choices import chosen
 from chainrule.derivation.computed import computed_by
@@ -204,7 +205,7 @@ class Maker:
     def is_moved(self, k: int) -> bool:
         """Whether an entry is one of another array, in another shape or turned."""
         node = self.graph.entries[k].node
-        return is_same_entries(node) or (node.op is not None and node.op.name == "transpose")
+        return is_same_entries(node) or name_of(node) == "transpose"
 
     def shortened(self, pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
         """A very long chain with its middle as one link."""

@@ -11,6 +11,7 @@ from chainrule.core import Value
 from chainrule.core.differential import Differential
 from chainrule.core.operation import Fused, Pointwise
 from chainrule.core.state import Quiet
+from chainrule.core.term import name_of
 from chainrule.derivation.record import Convention
 from chainrule.derivation.tape.tape import Tape, has_nan
 from chainrule.derivation.tape.ties import Tie, ties
@@ -97,7 +98,7 @@ def cost_of(tape: Tape) -> str:
     node, scale = tape.output, 1.0
     while (step := unscaled(tape, node)) is not None:
         node, scale = step[0], scale * step[1]
-    name = node.op.name if node.op is not None else ""
+    name = name_of(node)
     if name == "cross_entropy":
         return "cross_entropy" if scale == 1 else ""
     if name == "squared_error":
@@ -127,7 +128,7 @@ def terms_of(node: Node) -> Iterator[Node]:
     stack, seen = [node], set[Node]()
     while stack:
         node = stack.pop()
-        name = node.op.name if node.op is not None else ""
+        name = name_of(node)
         if name in ("add", "sum", "sum_of") and node not in seen:
             seen.add(node)
             stack += [x for _, x in node.edges]
@@ -136,7 +137,7 @@ def terms_of(node: Node) -> Iterator[Node]:
 
 
 def is_square(tape: Tape, node: Node) -> bool:
-    name = node.op.name if node.op is not None else ""
+    name = name_of(node)
     if name == "mul":
         squared = node.inputs[0] is node.inputs[1]
     else:
@@ -146,9 +147,9 @@ def is_square(tape: Tape, node: Node) -> bool:
 
 def is_difference(x: Any) -> bool:
     """Whether something is what is left of one thing after another, in any shape."""
-    while getattr(x, "op", None) is not None and x.op.name in ("reshape", "transpose", "squeeze", "expand_dims"):
+    while name_of(x) in ("reshape", "transpose", "squeeze", "expand_dims"):
         x = x.inputs[0]
-    return getattr(x, "op", None) is not None and x.op.name == "sub"
+    return name_of(x) == "sub"
 
 
 def named(scale: float, entries: float) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.operation import Pointwise
+from chainrule.core.term import name_of
 from chainrule.derivation.record import Accumulation, Arrow, Large, Node, Numbers
 from chainrule.derivation.tape.tape import Tape
 
@@ -62,7 +63,7 @@ class Listed:
         return Node(
             id=self.ids[node],
             symbol=tape.symbols[node],
-            operation="" if node.op is None else node.op.name,
+            operation=name_of(node),
             formula=None if node.op is None else tape.formula(node),
             shape=tuple(node.shape),
             value=numbers_of(tape.numbers[node], self.whole),

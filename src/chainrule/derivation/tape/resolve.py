@@ -12,6 +12,7 @@ import numpy as np
 from chainrule.core import Value, graph
 from chainrule.core.labels import find_labels
 from chainrule.core.tensor import Tensor
+from chainrule.core.term import name_of
 from chainrule.derivation.tape.tape import not_in_graph
 from chainrule.derivation.tape.unchanged import called
 from chainrule.errors import DtypeError, GraphError
@@ -52,7 +53,7 @@ def resolve_one(order: Sequence[Node], inside: set[Node], wrt: Any) -> tuple[Nod
         )
     if wrt in inside:
         return wrt, None
-    if isinstance(wrt, Tensor) and wrt.op is not None and wrt.op.name == "index":
+    if isinstance(wrt, Tensor) and name_of(wrt) == "index":
         weight, positions = index_of(wrt)
         if weight in inside:
             if positions.size != 1:
@@ -70,7 +71,7 @@ def resolve_one(order: Sequence[Node], inside: set[Node], wrt: Any) -> tuple[Nod
 def index_of(x: Tensor) -> tuple[Tensor, Any]:
     """The tensor that was indexed, once or several times, and the flat positions that were taken."""
     keys: list[Any] = []
-    while x.op is not None and x.op.name == "index":
+    while name_of(x) == "index":
         keys.append(x.settings["key"])
         x = x.inputs[0]
     positions: Any = np.arange(x.size).reshape(x.shape)

@@ -16,6 +16,7 @@ from chainrule.core import Value
 from chainrule.core.labels import find_labels
 from chainrule.core.operation import Operation, Pointwise
 from chainrule.core.tensor import Tensor
+from chainrule.core.term import name_of
 from chainrule.errors import GraphError
 from chainrule.program.run import run_operation
 
@@ -178,7 +179,7 @@ def check_tensor(node: Tensor, findings: Findings) -> None:
 
 def as_taken(node: Tensor, i: int, x: Tensor) -> Any:
     """The array that an operation took from its input: before the repeating that was recorded as a node of its own."""
-    repeated = x.op is not None and x.op.name == "broadcast_to" and np.ndim(node.arrays[i]) <= x.ndim
+    repeated = name_of(x) == "broadcast_to" and np.ndim(node.arrays[i]) <= x.ndim
     return np.broadcast_to(node.arrays[i], x.shape) if repeated else node.arrays[i]
 
 

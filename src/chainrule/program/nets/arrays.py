@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from chainrule.program.nets.net import NotANet
-from chainrule.program.nets.recogniser import Recogniser, Sum, operation_name
+from chainrule.program.nets.recogniser import Recogniser, Sum
 from chainrule.program.numbered import Ids
 from chainrule.program.steps import Step
 
@@ -14,7 +14,7 @@ class OfArrays(Recogniser):
     """Weighted sums that are matrix products."""
 
     def sums(self) -> list[Sum]:
-        products = [step for step in self.program.steps if operation_name(step) in ("affine", "matmul")]
+        products = [step for step in self.program.steps if step.operation in ("affine", "matmul")]
         found = [self.sum(step) for step in products if step.requires_grad]
         if not found:
             raise NotANet("there is no layer in it: no matrix of weights is multiplied")
@@ -28,7 +28,7 @@ class OfArrays(Recogniser):
             raise NotANet(f"{self.say(step)} multiplies batches of matrices")
         self.claimed.add(step)
         sides = [self.seen_at(step, slot) for slot in range(len(step.inputs))]
-        if operation_name(step) == "affine":
+        if step.operation == "affine":
             weights, fed, z, in_rows = sides[1], sides[0], self.ids.own(step), True
         else:
             sources = [self.comes_from(x) for x in step.inputs[:2]]
@@ -45,7 +45,7 @@ class OfArrays(Recogniser):
         is_plain = weights.dtype.kind == "i" and np.max(np.bincount(weights.ravel() + 1), initial=0) < 2
         if not is_plain or (leaf is not None and leaf.size != weights.size):
             raise NotANet(f"{self.say(step)} repeats its weights, or takes a part of them")
-        bias = sides[2] if operation_name(step) == "affine" else None
+        bias = sides[2] if step.operation == "affine" else None
         return Sum(weights, bias, fed, z, in_rows)
 
     def seen_at(self, step: Step, slot: int) -> Ids:
@@ -56,7 +56,7 @@ class OfArrays(Recogniser):
         """The sum with the leaf that is added to it, if one is."""
         (product,) = self.ids.steps_of(found.z)
         users = self.users(product)
-        if len(users) != 1 or operation_name(users[0][0]) != "add":
+        if len(users) != 1 or users[0][0].operation != "add":
             return self.checked(found, product)
         added, slot = users[0]
         other = added.inputs[1 - slot]

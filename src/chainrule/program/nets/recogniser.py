@@ -75,7 +75,7 @@ class Recogniser:
             functions = []
         chosen = [each[0] for each in functions if each]
         kinds = {(user.op, repr(user.settings)) for user in chosen}
-        if len(chosen) == len(steps) and (above is not None or operation_name(chosen[0]) not in OF_COSTS):
+        if len(chosen) == len(steps) and (above is not None or chosen[0].operation not in OF_COSTS):
             if len(kinds) > 1:
                 raise NotANet(f"the neurons beside {self.say(steps[0])} have different activation functions")
             op, settings = chosen[0].op, chosen[0].settings
@@ -143,7 +143,7 @@ class Recogniser:
         if below is not None and np.array_equal(np.sort(fed, axis=None), np.sort(below, axis=None)):
             return f"{self.say(step)} is turned or reshaped on its way to the next layer"
         made = [x for _, x in step.edges if self.comes_from(x).op is not None]
-        if operation_name(step) in ("add", "sub") and len(made) > 1:
+        if step.operation in ("add", "sub") and len(made) > 1:
             return f"{self.say(step)} joins two ways, as a skip connection does"
         if is_function(step) and made:
             step = self.comes_from(made[0])
@@ -188,8 +188,3 @@ def is_leaf(x: Any) -> bool:
 def is_function(step: Step) -> bool:
     """Whether a step is a function of one number, entry by entry."""
     return isinstance(step.op, Pointwise) and not step.op.variadic and len(step.inputs) == 1
-
-
-def operation_name(step: Step) -> str:
-    """The name of the operation that made a step; empty for a leaf."""
-    return "" if step.op is None else step.op.name

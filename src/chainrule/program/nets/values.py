@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.program.nets.net import Layer, NotANet
-from chainrule.program.nets.recogniser import Recogniser, Sum, is_function, is_leaf, operation_name
+from chainrule.program.nets.recogniser import Recogniser, Sum, is_function, is_leaf
 from chainrule.program.steps import Program, Step
 
 
@@ -71,7 +71,7 @@ class OfValues(Recogniser):
 
     def neuron(self, step: Step, found: Mapping[Step, Neuron]) -> Neuron | None:
         """A step as a sum of weights times numbers, and a bias; None where it is something else."""
-        name = operation_name(step)
+        name = step.operation
         if name in ("mul", "dot_of"):
             half = len(step.inputs) // 2
             pairs = list(zip(step.inputs[:half], step.inputs[half:], strict=True))
@@ -111,7 +111,7 @@ class OfValues(Recogniser):
             return x
         if is_function(x) and x.inputs[0] in self.neurons:
             return x.inputs[0]
-        made = operation_name(x)
+        made = x.operation
         raise NotANet(
             f"a neuron takes in the result of {made}, which is neither a weighted sum nor an activation on one"
         )
