@@ -446,3 +446,13 @@ def test_arrays_stand_in_the_line_where_there_is_no_room_for_columns():
     assert "∂L/∂W = ∂L/∂z xᵀ = [⅓ −⅓; −⅔ ⅔; ⅓ −⅓]" in text
     assert len(text.splitlines()) <= 12
     assert "⎣ 0.665241⎦" in cr.explain("softmax(z)", values={"z": [1.0, 2, 3]}).text()
+
+
+def test_print_names_gradients_that_have_no_room():
+    x = cr.Tensor(np.random.default_rng(0).normal(size=(5, 4)), requires_grad=True, label="x")
+    shown = repr(cr.explain(cr.mean(cr.square(cr.nn.LayerNorm(4)(x) - 1.0)), x))
+    last = shown.splitlines()[-1]
+    assert last.startswith("Every step, as d")
+    assert last.endswith(': .plain(detail="full")')
+    w = cr.Value(2.0, label="w")
+    assert "Every step" not in repr(cr.explain(w * w, w))

@@ -16,8 +16,6 @@ from chainrule.printable import printable
 if TYPE_CHECKING:
     from chainrule.derivation.record import Derivation
 
-MOST_NAMED = 3
-"""Gradients without room that are named."""
 WIDTH = 100
 """Columns of text, where no terminal says how many there are."""
 
@@ -131,7 +129,7 @@ def is_model(what: str, given: Sequence[str], example: str) -> bool:
 def hand_over(derivation: Derivation, style: str, out: Path | None, detail: str = "") -> None:
     """Print the derivation or write it to a file; where the terminal lacks the signs of mathematics, in plain text."""
     from chainrule.derivation.formats import save, write
-    from chainrule.derivation.formats.page import is_short, left_out
+    from chainrule.derivation.formats.page import every_step, is_short
     from chainrule.maths import plain, unicode
 
     if out is not None:
@@ -154,8 +152,7 @@ def hand_over(derivation: Derivation, style: str, out: Path | None, detail: str 
         shown = printable(shown, lines=True) if console.is_terminal else shown
     if is_short(derivation, detail) and style in ("text", "terminal", "plain"):
         written = plain if style == "plain" else unicode
-        missing = ", ".join([written(x) for x in left_out(derivation)[:MOST_NAMED]])
-        shown += f"Every step{', as ' if missing else ''}{missing}: --detail full\n"
+        shown += f"{every_step(derivation, written)}: --detail full\n"
     # What a redirected file must not have, colours, was left out above.
     typer.echo(shown, nl=False, color=True)
 

@@ -261,7 +261,11 @@ class Derivation:
         save(self, path, detail=detail)
 
     def __repr__(self) -> str:
-        return self.plain()
+        from chainrule.derivation.formats.page import every_step, left_out
+        from chainrule.maths import plain
+
+        rest = f'{every_step(self, plain)}: .plain(detail="full")\n' if left_out(self) else ""
+        return self.plain() + rest
 
     def __rich__(self) -> Any:
         from chainrule.derivation.formats import terminal

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from chainrule.derivation.record import Block, Derivation, Equation, Heading, Table
 from chainrule.derivation.words import Words
 from chainrule.errors import FormatError
@@ -10,6 +12,8 @@ from chainrule.maths.tree import all_parts
 
 DETAILS = ("short", "full")
 """The answer alone, or the whole story."""
+MOST_NAMED = 3
+"""Gradients without room that are named."""
 
 
 def page(derivation: Derivation, detail: str) -> tuple[Block, ...]:
@@ -41,6 +45,12 @@ def left_out(derivation: Derivation) -> list[Tree]:
     formulas = [x.sides[len(x.sides) - x.numbers - 1] for x in equations if x.numbers < min(2, len(x.sides))]
     used = [part for formula in formulas for part in all_parts(formula) if isinstance(part, Derivative)]
     return list(dict.fromkeys([x for x in used if x.above in outputs and x not in told]))
+
+
+def every_step(derivation: Derivation, written: Callable[[Tree], str]) -> str:
+    """What the whole story has beside the short answer, with the first gradients that had no room."""
+    missing = ", ".join([written(x) for x in left_out(derivation)[:MOST_NAMED]])
+    return f"Every step, as {missing}" if missing else "Every step"
 
 
 def symbols(derivation: Derivation) -> Table:
