@@ -33,7 +33,7 @@ from chainrule.derivation.request import Explanation, Request
 from chainrule.derivation.scalars.graph import placed
 from chainrule.derivation.scalars.links import SHORT, made_of
 from chainrule.derivation.scalars.slopes import nameless
-from chainrule.derivation.tape.tape import Tape, constant, where_defined
+from chainrule.derivation.tape.tape import Tape, where_defined
 from chainrule.derivation.words import Words, said
 from chainrule.maths import Applied, Derivative, Number, Symbol, Tree, numeral, plain
 from chainrule.maths.tree import all_parts, applied, made
@@ -172,7 +172,7 @@ class Story:
 
     def made_of(self, node: Node) -> Words:
         """How a result without a name came to be, in the names of the page."""
-        letters = [self.names.get(x, x) if isinstance(x, Value | Tensor) else constant(x) for x in node.inputs]
+        letters = self.tape.letters(node, self.names)
         if not self.fit(node, letters):
             # A name may be that of the same entries in another shape, with which this would be another formula.
             letters = [self.in_shape(x, name) for x, name in zip(node.inputs, letters, strict=True)]

@@ -16,7 +16,7 @@ from chainrule.core.operation import Pointwise
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
 from chainrule.derivation.choices import said_in_general
-from chainrule.derivation.tape.tape import Tape, constant, without_casts
+from chainrule.derivation.tape.tape import Tape, without_casts
 from chainrule.maths import Applied, Tree
 from chainrule.maths.tree import applied, exact
 from chainrule.rewrite.local import handed_back_in_trees, jacobian
@@ -143,8 +143,7 @@ def structure_of_large(tape: Tape, node: Any, slot: int) -> str:
 
 def letters_of(tape: Tape, node: Any, slot: int, matrix: Array | None, names: Mapping[Any, Tree]) -> Tree | None:
     """A Jacobian in symbols; None where it has no short formula."""
-    inputs = [names[x] if isinstance(x, Value | Tensor) and x in names else constant(x) for x in node.inputs]
-    shapes, settings = list(map(np.shape, tape.inputs(node))), without_casts(node)
+    inputs, shapes, settings = tape.letters(node, names), list(map(np.shape, tape.inputs(node))), without_casts(node)
     if isinstance(node.op, Pointwise):
         if not has_letters(node, names):
             return None
@@ -160,7 +159,7 @@ def letters_of(tape: Tape, node: Any, slot: int, matrix: Array | None, names: Ma
 
 def has_letters(node: Any, names: Mapping[Any, Tree]) -> bool:
     """Whether all arrays that a node takes in have names."""
-    return all((isinstance(x, Value | Tensor) and x in names) or np.size(x) == 1 for x in node.inputs)
+    return all([x in names if isinstance(x, Value | Tensor) else np.size(x) == 1 for x in node.inputs])
 
 
 def letters_of_constant(matrix: Array) -> Tree | None:

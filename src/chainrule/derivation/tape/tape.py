@@ -267,9 +267,10 @@ class Tape:
         shapes = list(map(np.shape, self.inputs(node)))
         return handed_back_in_trees(node.op, i, g, self.symbols[node], self.letters(node), shapes, node.settings)
 
-    def letters(self, node: Node) -> list[Any]:
+    def letters(self, node: Node, names: Mapping[Node, Tree] | None = None) -> list[Any]:
         """The symbols of a node's inputs; numbers stay numbers, and a large array without a name is only mentioned."""
-        return [self.symbols[x] if isinstance(x, Value | Tensor) else constant(x) for x in node.inputs]
+        names = self.symbols if names is None else names
+        return [names[x] if isinstance(x, Value | Tensor) and x in names else constant(x) for x in node.inputs]
 
     def gradient(self, node: Node) -> Derivative:
         return derivative(self.symbols[self.output], self.symbols[node])
