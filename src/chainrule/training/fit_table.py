@@ -345,9 +345,8 @@ def cross_validate(
     4
     """
     recipe = recipe or Recipe()
-    with warnings.catch_warnings():
-        # What is unseen in some split is no news beside that each has its own rows.
-        warnings.simplefilter("ignore", DataWarning)
+    # What is unseen in some split is no news beside that each has its own rows.
+    with warnings.catch_warnings(action="ignore", category=DataWarning):
         found: list[Judgement] = []
         for pieces in _splits(table, recipe, folds, seeds):
             fitted = _trained(*pieces)

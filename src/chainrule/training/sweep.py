@@ -395,8 +395,7 @@ def kind_of(work: Work, job: Job, lane: Lane) -> Any:
 def train_alone(plan: Plan, lane: Lane, done: Callable[[int], None]) -> Ended:
     """One network trained by `fit`."""
     stopping = [] if plan.patience is None else [EarlyStopping(plan.patience)]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DivergenceWarning)
+    with warnings.catch_warnings(action="ignore", category=DivergenceWarning):
         history = fit(
             lane.model,
             plan.x[lane.rows],

@@ -84,9 +84,8 @@ def sweep_table(
     learned, _ = split.hold_out(share=recipe.share, seed=recipe.seed)
     runs: list[Run] = []
     alone: Counter[str] = Counter()
-    with warnings.catch_warnings():
-        # What is unseen in some fold is no news beside that each has its own rows.
-        warnings.simplefilter("ignore", DataWarning)
+    # What is unseen in some fold is no news beside that each has its own rows.
+    with warnings.catch_warnings(action="ignore", category=DataWarning):
         for fold, (kept, back) in enumerate(split.part(learned).folds(folds, seed=recipe.seed)):
             train, judged_by = table.parts(learned[kept], learned[back], by=recipe.by)
             found = of_fold(train, judged_by, grid, recipe, n_jobs=n_jobs, progress=progress)
