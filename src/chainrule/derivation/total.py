@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -47,17 +46,15 @@ def leads_around(variable: Node, below: Node, above: Node) -> bool:
 
 def marked(derivation: Derivation, is_total: Callable[[Derivative], bool]) -> Derivation:
     """The derivatives of an explanation, written with d where they are total ones."""
+
+    def changed(x: Any) -> Any:
+        if not isinstance(x, Derivative):
+            return None
+        # A second derivative is one where that which is differentiated again is.
+        first = changed(x.above)
+        whole = x if first is None else replace(x, above=first.above)
+        is_one = is_total(whole) and (first is None or first.is_total)
+        return replace(x, above=x.above if first is None else first, is_total=is_one)
+
     names = ("title", "symbols", "conventions", "story", "short", "known")
-    change = partial(changed, is_total)
-    return replace(derivation, **{name: rebuilt(getattr(derivation, name), change) for name in names})
-
-
-def changed(is_total: Callable[[Derivative], bool], x: Any) -> Any:
-    """A derivative that is written with d, if it is a total one."""
-    if not isinstance(x, Derivative):
-        return None
-    # A second derivative is one where that which is differentiated again is.
-    first = changed(is_total, x.above)
-    whole = x if first is None else replace(x, above=first.above)
-    is_one = is_total(whole) and (first is None or first.is_total)
-    return replace(x, above=x.above if first is None else first, is_total=is_one)
+    return replace(derivation, **{name: rebuilt(getattr(derivation, name), changed) for name in names})

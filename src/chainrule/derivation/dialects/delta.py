@@ -18,7 +18,6 @@ from chainrule.derivation.checked import symbols_in
 from chainrule.derivation.dialects.delta_algorithm import algorithm, why_backpropagation
 from chainrule.derivation.dialects.delta_net import formula_of_activation, mapping, the_cost, the_net
 from chainrule.derivation.dialects.delta_proofs import proofs, whole_layer
-from chainrule.derivation.dialects.delta_short import telling
 from chainrule.derivation.dialects.delta_softmax import fused_softmax
 from chainrule.derivation.dialects.delta_story import Story
 from chainrule.derivation.network.entrywise import entrywise
@@ -60,7 +59,7 @@ def tell(tape: Tape, request: Request) -> Explanation:
         story = Story(NetNumbers(tape, tape.net), request)
         blocks = tuple(story_of(story))
         meanings = story.symbols.meanings(story.net.shapes())
-        return Explanation(blocks, meanings, story.counts(), story.letters, telling(story, blocks))
+        return Explanation(blocks, meanings, story.counts(), story.letters, story.in_short(blocks))
 
 
 def story_of(story: Story) -> list[Block]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from chainrule.derivation.network.paper import Paper
 from chainrule.derivation.network.spelling import Spelling
 from chainrule.derivation.notation import Place, Symbols
 from chainrule.derivation.pitfalls import rounding_floor
-from chainrule.derivation.record import Equation
+from chainrule.derivation.record import Block, Equation
 from chainrule.derivation.request import Request
 from chainrule.maths import Applied, Number, Tree
 from chainrule.maths.tree import equation, parts
@@ -73,6 +74,20 @@ class Story:
         net = self.net.net
         neurons = sum(layer.neurons for layer in net.layers)
         return {"layers": self.last, "neurons": neurons, "parameters": net.parameters, "examples": net.examples}
+
+    def in_short(self, blocks: Sequence[Block]) -> tuple[Equation, ...]:
+        """The equations on which one gradient rests: BP1, BP2 down to the layer that was asked for, its gradient."""
+        s = self.symbols
+        number, role, place = self.place_of_wrt or (1, "weights", ())
+        names = [s.error(k) for k in range(self.last, number - 1, -1)]
+        places = [i + 1 for i in place]
+        if role == "weights":
+            names.append(s.by(s.w(number, *places) if places else s.weights(number)))
+        else:
+            names.append(s.by(s.b(number, *places)))
+        equations = [x for x in blocks if isinstance(x, Equation) and len(x.sides) > 1]
+        found = [next((x for x in equations if x.sides[0] == name), None) for name in names]
+        return () if found[-1] is None else tuple([x for x in found if x is not None])
 
     def layer(self, number: int) -> Layer:
         """A layer, counted from 1."""
