@@ -389,6 +389,24 @@ def test_what_cancels_out_has_the_digits_that_are_its_own(text, given, line):
     assert line in graded(f"h = {text}; f = w*h", *given, "w=3", wrt="w").plain().splitlines()[3].strip()
 
 
+@pytest.mark.parametrize(
+    ("text", "given", "wrt", "dialect"),
+    [
+        ("trace(W @ inv(W))", ["W=[[-1e8, 1e16, 1e300], [1, 2.27, 1e12], [-0.59, 0.96, 2.57]]"], "W", "jacobian"),
+        ("h = x - v - x; f = x*y*h", ["x=-1e8", "v=1e-9", "y=1e8"], "", "paths"),
+        ("sum(solve(W, a))", ["a=[1, 2, 3]", "W=[[2, -1, 1], [-1e16, 1, -1], [1e300, 1, -1e8]]"], "W", "chain"),
+        ("hypot(x, w) - x", ["x=1", "w=-1e16"], "w", "paths"),
+    ],
+)
+def test_arrays_and_several_names_have_one_number_on_a_page_each_where_rounding_took_digits(text, given, wrt, dialect):
+    told = graded(text, *given, wrt=wrt, dialect=dialect, digits=6)
+    check(told)
+
+
+def test_a_root_of_a_mean_of_squares_is_a_length_over_the_root_of_their_count():
+    assert "‖v₃‖/√3" in graded("std(u)", "u=[1, 2, 4]", dialect="graph").text(detail="full")
+
+
 def test_a_derivative_that_only_the_computer_has_as_0_is_not_said_to_be_0():
     text = graded("h = x - y - x; f = w*h", "x=1e16", "y=0.5", "w=3", wrt="w").plain()
     assert "df_dw = -0.5" in text

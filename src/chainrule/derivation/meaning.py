@@ -54,7 +54,7 @@ def meaning(tape: Tape, named: InNames | None, request: Request) -> list[Block]:
         if slope == 0 and leaves_at_once(tape, request):
             return [Paragraph(said(output, " leaves at once as ", name, " moves: its slope is 0 by convention alone."))]
         return [Paragraph(of_a_step(output, name, slope, request.nudge, is_bent=bends(tape, request, slope)))]
-    return [Paragraph(direction(output, gradient, request))]
+    return [Paragraph(direction(output, gradient, request.digits))]
 
 
 SMALLER = 1e-2
@@ -134,10 +134,10 @@ def as_arrow(tape: Tape, request: Request) -> list[Block]:
     if not np.all(np.isfinite(gradients)):
         return [Paragraph(said(tape.symbols[tape.output], " has no finite slope here", steep(tape, None), "."))]
     slopes = np.array([0.0 if is_left_over(tape, x, ()) else g for x, g in zip(asked, gradients, strict=True)])
-    return [Paragraph(said("Together: ", direction(tape.symbols[tape.output], slopes, request)))]
+    return [Paragraph(said("Together: ", direction(tape.symbols[tape.output], slopes, request.digits)))]
 
 
-def direction(output: Tree, gradient: Any, request: Request) -> Words:
+def direction(output: Tree, gradient: Any, digits: int) -> Words:
     """A gradient as an arrow: its length, and for a short one where it points."""
     length = float(np.linalg.norm(np.ravel(gradient)))
     if not 0 < length < np.inf:
@@ -149,7 +149,7 @@ def direction(output: Tree, gradient: Any, request: Request) -> Words:
     arrow = [numeral(0.0 if abs(x) < RESIDUE else float(x), ARROW_DIGITS) for x in unit]
     points = np.ndim(gradient) == 1 and len(arrow) <= MOST_ALONG
     along = said("along (", listed([said(x) for x in arrow]), ")") if points else "along its gradient"
-    rise = numeral(length, request.digits)
+    rise = numeral(length, digits)
     return said(output, " rises fastest ", along, ", by ", rise, " for each unit of length.")
 
 

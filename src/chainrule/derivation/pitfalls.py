@@ -10,14 +10,14 @@ import numpy as np
 from chainrule.core.differential import Differential
 from chainrule.core.operation import Pointwise
 from chainrule.core.state import Quiet
-from chainrule.core.walk import Edges, walk
 from chainrule.custom import CustomRule
 from chainrule.derivation.record import Note
 from chainrule.derivation.scalars.paths import moved_to
+from chainrule.derivation.tape.rounding import gradients_at, moved_in, slope_beside, swept_back
 from chainrule.derivation.tape.tape import Tape, has_nan
 from chainrule.derivation.words import Words, said
 from chainrule.maths import Derivative, Tree, numeral
-from chainrule.maths.check import EPSILON, moved_by_rounding
+from chainrule.maths.check import EPSILON
 from chainrule.program import Program, Step, run
 
 RESIDUE = 1e-15
@@ -209,11 +209,6 @@ def stays_at(
     return bool(np.ptp(found) <= SMALL * max(sums) and np.all(np.array(slopes) <= TINY * np.array(terms)))
 
 
-def gradients_at(program: Program, leaf: Step, numbers: Sequence[Any]) -> dict[Step, Any]:
-    """The gradients on the way from a program's output to a leaf, where its steps have these numbers."""
-    return swept_back(program, leaf, numbers, lambda step, x, pull, g: pull(g))
-
-
 def sizes_at(program: Program, leaf: Step, numbers: Sequence[Any]) -> dict[Step, Any]:
     """How large the terms are that make up the gradients on the way: what arrives where none cancels out another."""
     random = np.random.default_rng(0)
@@ -229,21 +224,6 @@ def sizes_at(program: Program, leaf: Step, numbers: Sequence[Any]) -> dict[Step,
         return np.maximum(found, np.max(g, initial=0.0) * sizes[0] / max(sizes[1], 1.0))
 
     return swept_back(program, leaf, numbers, size)
-
-
-def swept_back(
-    program: Program, leaf: Step, numbers: Sequence[Any], share: Callable[[Step, Step, Callable[[Any], Any], Any], Any]
-) -> dict[Step, Any]:
-    """What arrives on the way from an output to a leaf, where `share` says what a step hands back."""
-
-    def shares(step: Step, edges: Edges, g: Any) -> list[Any]:
-        given, settings = step.given(lambda x: np.asarray(numbers[x.place]))
-        op: Any = step.op
-        return [share(step, x, lambda g, i=i: op.pull(i, g, numbers[step.place], given, settings), g) for i, x in edges]
-
-    path = program.between([leaf])
-    with Quiet():
-        return {leaf: 0.0, **walk(path, {program.output: np.float64(1.0)}, shares, among=set(path))}
 
 
 def influence(sizes: Mapping[Step, Any], numbers: Sequence[Any]) -> float:
@@ -308,7 +288,7 @@ def left_over_in(tape: Tape, node: Any) -> Any:
 
 def is_moved_by_rounding(tape: Tape, node: Any) -> Any:
     """Which entries of a gradient are others where every number given is off by a rounding: they have no digits."""
-    slope, near = slope_beside(tape, node)
+    slope, near = slope_beside(tape.lifted, node)
     random = np.random.default_rng(0)
 
     def moved() -> Any:
@@ -330,23 +310,7 @@ def rounding_of_letter(tape: Tape, letter: Tree, number: Any) -> float:
         return 0.0
     size = float(np.max(np.abs(tape.gradients[node]), initial=0.0))
     share = float(np.max(np.abs(number), initial=0.0)) / size if size else 1.0
-    with Quiet():
-        return share * moved_by_rounding(*slope_beside(tape, node))
-
-
-def slope_beside(tape: Tape, node: Any) -> tuple[Callable[..., Any], dict[Step, Any]]:
-    """The gradient in a node as a function of the leaves that are no whole numbers, and what these are.
-
-    The function may also be given what rounds each number that it computes.
-    """
-    program, step = tape.lifted.program, tape.lifted.step[node]
-    given = {x: np.asarray(tape.lifted.numbers[x.place]) for x in program.leaves}
-    near = {x: numbers.astype(float) for x, numbers in given.items() if numbers.dtype.kind == "f"}
-
-    def slope(leaves: Mapping[Step, Any], rounded: Callable[[Any], Any] | None = None) -> Any:
-        return gradients_at(program, step, run(program, {**given, **leaves}, in_double=True, rounded=rounded))[step]
-
-    return slope, near
+    return share * moved_in(tape.lifted, node)
 
 
 def invariance(output: Tree, name: Tree, gradient: float) -> Words:

@@ -441,6 +441,13 @@ def norm(tree: Applied, x: Tree) -> Looks | None:
     return length_of(x)
 
 
+def root_of_mean_square(tree: Applied, x: Tree) -> Looks | None:
+    """The root of a sum of squares over a count is a length over the root of that."""
+    if settings_shown(tree).keys() != {"count"} or length_of(x) is None:
+        return None
+    return Looks("frac", (length_of(x), lay(applied("sqrt", tree.given["count"]))))
+
+
 def length_of(x: Tree) -> Looks | None:
     """What stands between the bars of a norm; a matrix has several norms, and this is Frobenius'."""
     bars = fenced("‖", lay(x))
@@ -560,6 +567,7 @@ BY_SHAPE: dict[str, Callable[..., Looks | None]] = {
     "eye": identity,
     "index": entry,
     "kron": kronecker,
+    "length": root_of_mean_square,
     "matmul": matrix_product,
     "mul": product,
     "norm": norm,

@@ -46,7 +46,7 @@ def vanishes_precisely(tree: Tree, environment: Environment, given: Container[Tr
                 else:
                     return None
             return bool(abs(found[id(tree)]) <= NOTHING * Decimal(size))
-        except (ArithmeticError, ChainruleError, TypeError):
+        except (ArithmeticError, AttributeError, ChainruleError, TypeError):
             return None
 
 

@@ -24,10 +24,10 @@ from chainrule.derivation.equations import Show, with_places
 from chainrule.derivation.explain import explain
 from chainrule.derivation.fitting import blocks_of, fit, piece_of
 from chainrule.derivation.formats.displayed import MOST_LINES, lines_of
-from chainrule.derivation.meaning import of_a_step
+from chainrule.derivation.meaning import direction, of_a_step
 from chainrule.derivation.notation import USUAL
 from chainrule.derivation.notation import derivative as leibniz
-from chainrule.derivation.pitfalls import TINY, left_over_in, size_of_terms, slope_beside
+from chainrule.derivation.pitfalls import TINY, left_over_in, size_of_terms
 from chainrule.derivation.products import WRITTEN, Moved, along, weighted
 from chainrule.derivation.record import (
     Block,
@@ -43,6 +43,7 @@ from chainrule.derivation.record import (
 )
 from chainrule.derivation.tape.conventions import LAYOUTS
 from chainrule.derivation.tape.nodes import numbers_of
+from chainrule.derivation.tape.rounding import moved_in
 from chainrule.derivation.tape.tape import Tape
 from chainrule.derivation.total import marked
 from chainrule.derivation.typed.closed_forms import ClosedForms, rules_story, shown
@@ -59,6 +60,8 @@ from chainrule.maths import Matrix, Number, Relation, Symbol, Tree
 from chainrule.maths.check import (
     AMPLIFIED,
     EPSILON,
+    LEFT,
+    ROUNDING,
     as_written,
     loose,
     moved_by_rounding,
@@ -67,8 +70,8 @@ from chainrule.maths.check import (
 )
 from chainrule.maths.numerals import DIGITS
 from chainrule.maths.of_terms import readable
-from chainrule.maths.tree import all_parts, applied, equation
-from chainrule.maths.values import Values
+from chainrule.maths.tree import all_parts, applied, equation, has_letters
+from chainrule.maths.values import Values, value
 from chainrule.rewrite import shortest
 from chainrule.rewrite.order import symbols_in_order
 from chainrule.transforms import grad, jacobian
@@ -222,8 +225,7 @@ class Answer:
             sizes = [float(np.max(np.abs(x), initial=0.0)) for x in known]
             self.largest = max([x for x in sizes if np.isfinite(x)], default=0.0)
         engine, slopes = slopes, {name: self.settled_slope(name, slope) for name, slope in slopes.items()}
-        if len(slopes) == 1:
-            base = self.without_digits_of_rounding(base, *engine.values(), *slopes.values())
+        base = self.without_digits_of_rounding(base, engine, slopes)
         opening = self.opening(slopes)
         second = self.second_order() if self.options.order > 1 else []
         story = rules_story(self.closed)
@@ -299,8 +301,8 @@ class Answer:
         typed = self.typed
         known: dict[Tree, Any] = dict.fromkeys([*typed.symbols.values(), self.output])
         numbers = {} if self.values is None else dict(typed.parsed.results(typed.values))
-        for name, value in {**(self.values or {}), **numbers}.items():
-            known[typed.symbols[name] if name else self.output] = value
+        for name, number in {**(self.values or {}), **numbers}.items():
+            known[typed.symbols[name] if name else self.output] = number
         if self.values is not None and not np.all(np.isfinite(known[self.output])):
             # What has no value has no slope, whatever its formula gives.
             self.entered = {symbol: np.full(np.shape(slope), np.nan) for symbol, slope in self.entered.items()}
@@ -485,35 +487,43 @@ class Answer:
             story += self.piece_by_piece(below, np.asarray(slope))
         return story
 
-    def without_digits_of_rounding(self, base: Derivation, engine: Any, slope: Any) -> Derivation:
-        """A page on which a derivative has the number of its formula alone, where the engine's has fewer digits."""
-        show = Show(self.options.digits)
-        if np.ndim(slope):
-            return base
-        base = replace(base, gradient=float(slope))
-        if show(engine) == show(slope):
+    def without_digits_of_rounding(
+        self, base: Derivation, engine: Mapping[str, Any], slopes: Mapping[str, Any]
+    ) -> Derivation:
+        """A page on which derivatives have the numbers of their formulas, where the engine's have fewer digits."""
+        show, name_of = Show(self.options.digits), {x: leibniz(self.output, self.typed.symbol(x)) for x in slopes}
+        only = next(iter(slopes)) if len(slopes) == 1 else None
+        if only is not None and not np.ndim(slopes[only]):
+            base = replace(base, gradient=float(slopes[only]))
+        off = {name_of[x]: slope for x, slope in slopes.items() if is_off(engine[x], slope, self.options.digits)}
+        if not off:
             return base
 
         def seen(x: Any) -> Any:
-            if not isinstance(x, Equation | Relation) or not isinstance(x.sides[0], Slope):
+            if not isinstance(x, Equation | Relation) or not isinstance(name := x.sides[0], Slope):
                 return None
-            is_0 = x.sides[-1] == Number("0")
-            has_same = isinstance(x, Equation) and x.sides[-1] == Show(x.digits)(slope)
-            if x.sides[0] != name or (is_0 and not slope) or has_same:
+            if name not in off or has_letters(x.sides[-1]) or is_shown(x, off[name]):
                 return x
-            x = replace(x, note="") if is_0 and isinstance(x, Equation) else x
-            return without_numbers(x, TOO_FEW_DIGITS) if isinstance(x, Equation) else equation(name, show(slope))
+            if isinstance(x, Relation):
+                return name if np.ndim(off[name]) else equation(name, show(off[name]))
+            return without_numbers(replace(x, note="") if x.sides[-1] == Number("0") else x, TOO_FEW_DIGITS)
 
-        name = leibniz(self.output, self.typed.symbol(self.typed.wrt[0]))
         title, story, short = rebuilt((base.title, base.story, base.short), seen)
-        if not slope and short == base.short:
+        if short == base.short and not any(map(np.any, off.values())):
             return replace(base, title=title, story=story)
         # Nor does it say why a derivative would be 0 that is not.
         story, short = [tuple([x for x in blocks if not says_why_zero(x)]) for blocks in (story, short)]
         # What the engine's number would say of a step is another thing.
-        step = of_a_step(self.output, name.below, float(slope), self.options.nudge, is_bent=True)
         kept = [x for x in short if not isinstance(x, Paragraph) or is_legend(x)]
-        return replace(base, title=title, story=story, short=(*kept, Paragraph(step)))
+        if only is not None:
+            kept.append(Paragraph(self.meaning(name_of[only], slopes[only])))
+        return replace(base, title=title, story=story, short=tuple(kept))
+
+    def meaning(self, name: Slope, slope: Any) -> Words:
+        """What a derivative says of a small step."""
+        if np.ndim(slope):
+            return direction(self.output, slope, self.options.digits)
+        return of_a_step(self.output, name.below, float(slope), self.options.nudge, is_bent=True)
 
     def with_the_digits_of(self, opening: Sequence[Block], base: Derivation) -> Derivation:
         """A page whose title has the digits that a derivative has; where it has none, nothing is made of its number."""
@@ -610,8 +620,7 @@ class Answer:
         """How far the derivative in a number may be off by the rounding of the steps that the engine takes to it."""
         if self.shape(name) or (tape := self.tape_of(name)) is None:
             return 0.0
-        with Quiet():
-            return moved_by_rounding(*slope_beside(tape, tape.wrt[0]))
+        return moved_in(tape.lifted, tape.wrt[0])
 
     def rounding_of_terms(self, name: str) -> float:
         """How far a derivative may be off by the rounding of the terms that the engine adds up to it."""
@@ -722,6 +731,28 @@ class Answer:
                 shown([HESSIAN], blocks, self.options.digits),
             ]
         return story
+
+
+def is_off(engine: Any, slope: Any, digits: int) -> bool:
+    """Whether a page would show another derivative than the engine's."""
+    if not np.ndim(slope):
+        return Show(digits)(engine) != Show(digits)(slope)
+    with Quiet():
+        return bool(np.any(np.abs(engine - slope) > ROUNDING * np.max(np.abs(slope), initial=0.0) + LEFT))
+
+
+def is_shown(x: Equation | Relation, slope: Any) -> bool:
+    """Whether the result of an equation is this derivative in the digits that it shows."""
+    last = x.sides[-1]
+    if not np.ndim(slope):
+        is_same = isinstance(x, Equation) and last == Show(x.digits)(slope)
+        return is_same or (not slope and last == Number("0"))
+    shown = np.asarray(value(last, {}), dtype=float)
+    turned = np.transpose(slope) if shown.shape != np.shape(slope) else slope
+    if shown.size != np.size(slope) or not isinstance(x, Equation):
+        return False
+    rounded = Show(x.digits)(np.reshape(turned, shown.shape))
+    return bool(np.all(np.abs(shown - value(rounded, {})) <= ROUNDING * np.max(np.abs(slope), initial=0.0) + LEFT))
 
 
 def says_why_zero(block: Block) -> bool:
