@@ -14,7 +14,7 @@ import numpy as np
 
 from chainrule.core.operation import Linear, Pointwise
 from chainrule.core.state import Quiet
-from chainrule.derivation.equations import NOT_FINITE, NOT_TAKEN, together
+from chainrule.derivation.equations import NOT_FINITE, NOT_TAKEN, TOO_FEW_DIGITS, together
 from chainrule.derivation.record import Block, Equation, rebuilt, trees_in
 from chainrule.derivation.words import Words, listed, said
 from chainrule.errors import ChainruleError
@@ -47,10 +47,6 @@ from chainrule.maths.numerals import DIGITS, FULL
 from chainrule.maths.precise import vanishes_precisely
 from chainrule.maths.tree import LETTERS, all_parts, equation, has_letters, parts
 from chainrule.maths.values import Values, running_in
-
-TOO_FEW_DIGITS = "of numbers so far apart in size rounding leaves too few digits to compare"
-"""What is said where two sides differ by what rounding makes of their letters."""
-
 
 CANCELLED = "its terms cancel out, of which rounding leaves too few digits"
 """What is said where the terms of one side are so large that their rounding is all of the result."""

@@ -15,13 +15,20 @@ from chainrule.collector import without_collector
 from chainrule.core import Value
 from chainrule.core.state import Quiet
 from chainrule.derivation.checked import Checking
-from chainrule.derivation.equations import Show
+from chainrule.derivation.equations import Show, known_rounding
 from chainrule.derivation.formats import plain
 from chainrule.derivation.formats.displayed import MOST_LINES, lines_of
 from chainrule.derivation.meaning import is_rounding
 from chainrule.derivation.network.letters import lend_letters
 from chainrule.derivation.notation import USUAL, notation_of
-from chainrule.derivation.pitfalls import is_left_over, left_over_of, rounding_floor, rounding_of_letter, trap
+from chainrule.derivation.pitfalls import (
+    is_left_over,
+    left_over_of,
+    rounding_beside,
+    rounding_floor,
+    rounding_of_letter,
+    trap,
+)
 from chainrule.derivation.products import Moved, along
 from chainrule.derivation.record import Derivation, Known, Paragraph
 from chainrule.derivation.request import Explanation, Request
@@ -153,7 +160,8 @@ def explained(
 ) -> Derivation:
     """One gradient of an opened graph, explained as it was asked for."""
     lent = lend_letters(tape, notation, is_net=dialect == "delta")
-    with Quiet():
+    asked = tape.wrt or [x for x in tape.gradients if x.op is None]
+    with Quiet(), known_rounding(partial(rounding_beside, tape, asked)):
         name, answer = tell(tape, request, dialect)
         title = said(title_of(tape, request), ", ", IN_WORDS[name])
         known = {row.symbol for row in answer.symbols}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from chainrule.core.differential import Differential
 from chainrule.core.operation import Pointwise
 from chainrule.core.state import Quiet
 from chainrule.custom import CustomRule
+from chainrule.derivation.checked import symbols_in
 from chainrule.derivation.record import Note
 from chainrule.derivation.scalars.paths import moved_to
 from chainrule.derivation.tape.rounding import gradients_at, moved_in, slope_beside, swept_back
@@ -301,16 +302,24 @@ def is_moved_by_rounding(tape: Tape, node: Any) -> Any:
 
 
 def rounding_of_letter(tape: Tape, letter: Tree, number: Any) -> float:
-    """How far a derivative may be off if all that is given or computed is off by a rounding; 0 for what is none.
+    """How far a derivative in something, or in an entry of it, may be off by rounding; 0 for what is none."""
+    below = next(symbols_in(letter.below), None) if isinstance(letter, Derivative) else None
+    node = None if below is None else tape.node_of.get(below.whole)
+    return rounding_beside(tape, () if node is None else [node], number)
 
-    Of another derivative in the same thing it is the same share as of the gradient. O(some sweeps).
+
+def rounding_beside(tape: Tape, nodes: Iterable[Any], number: Any) -> float:
+    """How far a number may be off if every number on the way to some gradients is off by a rounding. O(some sweeps).
+
+    It is the same share of it as of the gradient that loses most.
     """
-    node = tape.node_of.get(letter.below) if isinstance(letter, Derivative) else None
-    if node is None or node not in tape.gradients:
-        return 0.0
-    size = float(np.max(np.abs(tape.gradients[node]), initial=0.0))
-    share = float(np.max(np.abs(number), initial=0.0)) / size if size else 1.0
-    return share * moved_in(tape.lifted, node)
+    found = [0.0]
+    for node in nodes:
+        if node in tape.gradients:
+            size = float(np.max(np.abs(tape.gradients[node]), initial=0.0))
+            share = float(np.max(np.abs(number), initial=0.0)) / size if size else 1.0
+            found.append(share * moved_in(tape.lifted, node))
+    return max(found)
 
 
 def invariance(output: Tree, name: Tree, gradient: float) -> Words:

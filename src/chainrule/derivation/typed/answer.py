@@ -19,8 +19,8 @@ from chainrule.core.graph import backward_order
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
 from chainrule.core.term import Term, constant, symbol
-from chainrule.derivation.checked import CANCELLED, TOO_FEW_DIGITS, Checking, without_numbers
-from chainrule.derivation.equations import Show, with_places
+from chainrule.derivation.checked import CANCELLED, Checking, without_numbers
+from chainrule.derivation.equations import TOO_FEW_DIGITS, Show, with_places
 from chainrule.derivation.explain import explain
 from chainrule.derivation.fitting import blocks_of, fit, piece_of
 from chainrule.derivation.formats.displayed import MOST_LINES, lines_of
