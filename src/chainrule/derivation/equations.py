@@ -197,7 +197,8 @@ def worked_out(
     sides = list(map(values.array, exact))
     finite, ordinary = all(map(is_finite, sides)), values.are_ordinary()
     if not is_finite(result):
-        if exact and finite:
+        # On its own way the engine may leave the numbers that a computer has.
+        if exact and finite and rounding_of_page.get()(result) < np.inf:
             raise wrong(exact[0], result)
         return Equation(tuple(symbols), note=together(note, not_finite(result)))
     if finite and not ordinary and any(map(has_infinite, exact)):

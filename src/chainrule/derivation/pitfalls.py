@@ -318,7 +318,7 @@ def rounding_beside(tape: Tape, nodes: Iterable[Any], number: Any) -> float:
         if node in tape.gradients:
             size = float(np.max(np.abs(tape.gradients[node]), initial=0.0))
             share = float(np.max(np.abs(number), initial=0.0)) / size if size else 1.0
-            found.append(share * moved_in(tape.lifted, node))
+            found.append(share * moved_in(tape.lifted, node) if np.isfinite(size) else np.inf)
     return max(found)
 
 

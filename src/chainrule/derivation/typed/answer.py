@@ -65,6 +65,7 @@ from chainrule.maths.check import (
     as_written,
     loose,
     moved_by_rounding,
+    place_shown,
     rounding_of,
     undefined,
 )
@@ -490,33 +491,37 @@ class Answer:
     def without_digits_of_rounding(
         self, base: Derivation, engine: Mapping[str, Any], slopes: Mapping[str, Any]
     ) -> Derivation:
-        """A page on which derivatives have the numbers of their formulas, where the engine's have fewer digits."""
-        show, name_of = Show(self.options.digits), {x: leibniz(self.output, self.typed.symbol(x)) for x in slopes}
-        only = next(iter(slopes)) if len(slopes) == 1 else None
-        if only is not None and not np.ndim(slopes[only]):
-            base = replace(base, gradient=float(slopes[only]))
-        off = {name_of[x]: slope for x, slope in slopes.items() if is_off(engine[x], slope, self.options.digits)}
-        if not off:
-            return base
+        """A page on which derivatives have the numbers of their formulas alone, where others have fewer digits."""
+        show = Show(self.options.digits)
+        engines, settled = [
+            {leibniz(self.output, self.typed.symbol(x)): slope for x, slope in found.items()}
+            for found in (engine, slopes)
+        ]
+        only = next(iter(settled)) if len(settled) == 1 else None
+        if only is not None and not np.ndim(settled[only]):
+            base = replace(base, gradient=float(settled[only]))
 
         def seen(x: Any) -> Any:
             if not isinstance(x, Equation | Relation) or not isinstance(name := x.sides[0], Slope):
                 return None
-            if name not in off or has_letters(x.sides[-1]) or is_shown(x, off[name]):
+            digits = x.digits if isinstance(x, Equation) else self.options.digits
+            if name not in settled or has_letters(last := x.sides[-1]) or is_shown(last, settled[name], digits):
                 return x
+            if not np.any(value(last, {})) and np.array_equal(engines[name], settled[name]):
+                return x  # It is said there that rounding left what the computer has.
             if isinstance(x, Relation):
-                return name if np.ndim(off[name]) else equation(name, show(off[name]))
+                return name if np.ndim(settled[name]) else equation(name, show(settled[name]))
             return without_numbers(replace(x, note="") if x.sides[-1] == Number("0") else x, TOO_FEW_DIGITS)
 
         title, story, short = rebuilt((base.title, base.story, base.short), seen)
-        if short == base.short and not any(map(np.any, off.values())):
+        if short == base.short and (story == base.story or not any(map(np.any, settled.values()))):
             return replace(base, title=title, story=story)
         # Nor does it say why a derivative would be 0 that is not.
         story, short = [tuple([x for x in blocks if not says_why_zero(x)]) for blocks in (story, short)]
         # What the engine's number would say of a step is another thing.
         kept = [x for x in short if not isinstance(x, Paragraph) or is_legend(x)]
         if only is not None:
-            kept.append(Paragraph(self.meaning(name_of[only], slopes[only])))
+            kept.append(Paragraph(self.meaning(only, settled[only])))
         return replace(base, title=title, story=story, short=tuple(kept))
 
     def meaning(self, name: Slope, slope: Any) -> Words:
@@ -733,26 +738,15 @@ class Answer:
         return story
 
 
-def is_off(engine: Any, slope: Any, digits: int) -> bool:
-    """Whether a page would show another derivative than the engine's."""
-    if not np.ndim(slope):
-        return Show(digits)(engine) != Show(digits)(slope)
-    with Quiet():
-        return bool(np.any(np.abs(engine - slope) > ROUNDING * np.max(np.abs(slope), initial=0.0) + LEFT))
-
-
-def is_shown(x: Equation | Relation, slope: Any) -> bool:
+def is_shown(shown: Tree, slope: Any, digits: int) -> bool:
     """Whether the result of an equation is this derivative in the digits that it shows."""
-    last = x.sides[-1]
-    if not np.ndim(slope):
-        is_same = isinstance(x, Equation) and last == Show(x.digits)(slope)
-        return is_same or (not slope and last == Number("0"))
-    shown = np.asarray(value(last, {}), dtype=float)
-    turned = np.transpose(slope) if shown.shape != np.shape(slope) else slope
-    if shown.size != np.size(slope) or not isinstance(x, Equation):
+    number = np.asarray(value(shown, {}), dtype=float)
+    if number.size != np.size(slope):
         return False
-    rounded = Show(x.digits)(np.reshape(turned, shown.shape))
-    return bool(np.all(np.abs(shown - value(rounded, {})) <= ROUNDING * np.max(np.abs(slope), initial=0.0) + LEFT))
+    turned = np.reshape(np.transpose(slope) if number.shape == np.shape(slope)[::-1] else slope, number.shape)
+    allowed = place_shown(shown, digits) * (1 + ROUNDING) + ROUNDING * np.max(np.abs(slope), initial=0.0) + LEFT
+    with Quiet():
+        return bool(np.all((np.abs(number - turned) <= allowed) | (number == turned)) or np.any(np.isnan(turned)))
 
 
 def says_why_zero(block: Block) -> bool:
