@@ -185,10 +185,8 @@ class Checking:
         *sides, last = chain.sides
         if last.shape or self.values.of(last) != 0:
             return False
-        sizes = {x: float(np.max(magnitude(x, self.values), initial=0.0)) for x in sides if has_letters(x)}
-        environment, given = self.values.environment, self.given
-        lost = (vanishes_precisely(x, environment, given, size) is False for x, size in sizes.items() if size)
-        return any(lost)
+        terms = [x for x in sides if has_letters(x) and np.any(magnitude(x, self.values))]
+        return any([vanishes_precisely(x, self.values.environment, self.given) is False for x in terms])
 
     def _is_rounding(self, chain: Relation, found: Different) -> bool:
         """Whether two sides differ by no more than the engine's own numbers of them may be off."""

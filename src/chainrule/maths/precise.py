@@ -13,14 +13,14 @@ from chainrule.maths.tree import Applied, Environment, Number, Tree, computed, i
 
 PLACES = 60
 """Significant digits of the decimals."""
-NOTHING = Decimal("1e-40")
-"""What decimals leave of terms that cancel out, relative to the largest of them, is less than this."""
+NOTHING = Decimal("1e-14")
+"""What numbers of sixteen digits leave of what cancels out, relative to the smallest of them, is less than this."""
 MOST_PARTS = 100
 """Parts of a formula that is worked out so."""
 
 
-def vanishes_precisely(tree: Tree, environment: Environment, given: Container[Tree], size: float) -> bool | None:
-    """Whether terms of this size cancel out in a number, whose letters are exactly what they are `given` as.
+def vanishes_precisely(tree: Tree, environment: Environment, given: Container[Tree]) -> bool | None:
+    """Whether terms cancel out in a number whose letters are exactly what they are `given` as.
 
     None where that is not known: a letter was computed, or a function has no decimals.
 
@@ -28,10 +28,11 @@ def vanishes_precisely(tree: Tree, environment: Environment, given: Container[Tr
     >>> from chainrule.maths.precise import vanishes_precisely
     >>> x, y = Symbol("x"), Symbol("y")
     >>> numbers = {x: 1e16, y: 0.5}
-    >>> [vanishes_precisely(tree, numbers, numbers, 1e16) for tree in (x - y - x, x + y - x - y)]
+    >>> [vanishes_precisely(tree, numbers, numbers) for tree in (x - y - x, x + y - x - y)]
     [False, True]
     """
     found: dict[int, Any] = {}
+    smallest = Decimal(1)
     with localcontext() as context:
         context.prec = PLACES
         try:
@@ -43,9 +44,10 @@ def vanishes_precisely(tree: Tree, environment: Environment, given: Container[Tr
                 elif isinstance(x, Number) or x in given:
                     number = float(x.value if isinstance(x, Number) else environment[x])
                     found[id(x)] = np.array(Decimal(repr(number)), dtype=object)
+                    smallest = min(smallest, abs(Decimal(number)) or smallest)
                 else:
                     return None
-            return bool(abs(found[id(tree)]) <= NOTHING * Decimal(size))
+            return bool(abs(found[id(tree)]) <= NOTHING * smallest)
         except (ArithmeticError, AttributeError, ChainruleError, TypeError):
             return None
 

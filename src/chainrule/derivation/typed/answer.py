@@ -505,7 +505,11 @@ class Answer:
             if not isinstance(x, Equation | Relation) or not isinstance(name := x.sides[0], Slope):
                 return None
             digits = x.digits if isinstance(x, Equation) else self.options.digits
-            if name not in settled or has_letters(last := x.sides[-1]) or is_shown(last, settled[name], digits):
+            # What is added up there line by line is none yet.
+            is_sum = isinstance(x, Equation) and ":" in x.between
+            if is_sum or name not in settled or has_letters(last := x.sides[-1]):
+                return x
+            if is_shown(last, settled[name], digits):
                 return x
             if not np.any(value(last, {})) and np.array_equal(engines[name], settled[name]):
                 return x  # It is said there that rounding left what the computer has.
@@ -514,8 +518,8 @@ class Answer:
             return without_numbers(replace(x, note="") if x.sides[-1] == Number("0") else x, TOO_FEW_DIGITS)
 
         title, story, short = rebuilt((base.title, base.story, base.short), seen)
-        if short == base.short and (story == base.story or not any(map(np.any, settled.values()))):
-            return replace(base, title=title, story=story)
+        if (title, short) == (base.title, base.short):
+            return replace(base, story=story)
         # Nor does it say why a derivative would be 0 that is not.
         story, short = [tuple([x for x in blocks if not says_why_zero(x)]) for blocks in (story, short)]
         # What the engine's number would say of a step is another thing.
@@ -622,10 +626,9 @@ class Answer:
         return Tape(output, [nodes[name]]) if nodes[name] in reached else None
 
     def rounding_of_steps(self, name: str) -> float:
-        """How far the derivative in a number may be off by the rounding of the steps that the engine takes to it."""
-        if self.shape(name) or (tape := self.tape_of(name)) is None:
-            return 0.0
-        return moved_in(tape.lifted, tape.wrt[0])
+        """How far a derivative may be off by the rounding of the steps that the engine takes to it."""
+        tape = self.tape_of(name)
+        return 0.0 if tape is None else moved_in(tape.lifted, tape.wrt[0])
 
     def rounding_of_terms(self, name: str) -> float:
         """How far a derivative may be off by the rounding of the terms that the engine adds up to it."""
