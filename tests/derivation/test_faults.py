@@ -381,6 +381,7 @@ def test_a_number_that_rounding_alone_left_is_no_side_of_an_equation(text, given
     [
         ("x - x", ["x=0.1"], "h = x - x = 0"),
         ("x*0.3 - 0.03", ["x=0.1"], "h = x*0.3 - 0.03 = 0"),
+        ("4*(x**12 - x**6) + 1", ["x=0.8908987181403393"], "h = 4*(x**12 - x**6) + 1 = 0"),
         ("sqrt(x + 1) - sqrt(x)", ["x=1e12"], "h = sqrt(x + 1) - sqrt(x) = 5e-7"),
         ("x**2 - 2*x + 1", ["x=1.0001"], "h = x**2 - 2*x + 1 = 1e-8"),
     ],
@@ -396,6 +397,19 @@ def test_what_cancels_out_has_the_digits_that_are_its_own(text, given, line):
         ("h = x - v - x; f = x*y*h", ["x=-1e8", "v=1e-9", "y=1e8"], "", "paths"),
         ("sum(solve(W, a))", ["a=[1, 2, 3]", "W=[[2, -1, 1], [-1e16, 1, -1], [1e300, 1, -1e8]]"], "W", "chain"),
         ("hypot(x, w) - x", ["x=1", "w=-1e16"], "w", "paths"),
+        ("sum(log_softmax(a*x)*a)", ["a=[1e-9, -1e16, -0.26]", "x=-1e8"], "", "chain"),
+        (
+            "h = u @ a - a @ u; f = x*h",
+            ["u=[1e300, 1.69, 1e16]", "a=[-0.05, 0.68, 1e-300]", "x=-1e11"],
+            "a",
+            "jacobian",
+        ),
+        (
+            "det((W + A) - W)",
+            ["W=[[1, 2, -1e16], [1e12, 1, 2], [1, 2, 1e5]]", "A=[[2, 0, 1], [0, -7, 1], [0, 0, 2]]"],
+            "A",
+            None,
+        ),
     ],
 )
 def test_arrays_and_several_names_have_one_number_on_a_page_each_where_rounding_took_digits(text, given, wrt, dialect):
