@@ -21,7 +21,7 @@ from chainrule.derivation.network.entrywise import REPEATING
 from chainrule.derivation.scalars.cancel import added
 from chainrule.derivation.scalars.slopes import is_finite
 from chainrule.derivation.tape.standardized import Standardized, standardized
-from chainrule.derivation.tape.tape import Tape
+from chainrule.derivation.tape.tape import MOST_WRITTEN, Tape
 from chainrule.derivation.tape.ties import untied
 from chainrule.derivation.words import Words, said
 from chainrule.errors import GraphError
@@ -42,8 +42,6 @@ MANY = 2
 """A gradient of more operations is told in as many others where these are shorter."""
 LONGEST = 60
 """Characters of what stands for a step without a name in a sentence."""
-MOST_ENTRIES = 36
-"""Entries of an array without a name that is written out in a formula."""
 
 Node = Any
 
@@ -106,7 +104,7 @@ def is_long(tape: Tape, named: set[Node]) -> bool:
 
 def is_large(node: Node) -> bool:
     """Whether an array is too large to be written out in a formula."""
-    return np.size(node.data) > MOST_ENTRIES
+    return np.size(node.data) > MOST_WRITTEN
 
 
 def mixes_entries(operation: Any) -> bool:
