@@ -220,3 +220,5 @@ def test_where_onnx_is_asked_for_as_text_the_way_to_a_file_is_named():
     compiled(np.ones(2))
     with pytest.raises(cr.errors.DtypeError, match=r"ONNX is no text: .* as write\('step.onnx'\) does"):
         compiled.source("onnx")
+    with pytest.raises(cr.errors.FileError, match="'rust' is no target: name one of numpy, jax, javascript, c, onnx"):
+        compiled.write("f.py", target="rust")

@@ -187,9 +187,10 @@ class Version:
             write_whole(place, onnx_model(with_numbers(self.told_apart), name))
             return [place]
         if kind not in TARGETS:
-            raise FileError(
-                f"{place} ends with none of {', '.join(SUFFIXES)}: name a target, one of {', '.join(TARGETS)}"
+            unknown = (
+                f"{place} ends with none of {', '.join(SUFFIXES)}" if target is None else f"{target!r} is no target"
             )
+            raise FileError(f"{unknown}: name one of {', '.join([*TARGETS, 'onnx'])}")
         if kind == "c":
             from chainrule.codegen.as_c import c_source
 
