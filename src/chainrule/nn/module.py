@@ -161,7 +161,9 @@ class Module:
     def parts(self) -> Iterator[tuple[str, str, Any]]:
         """Each parameter, buffer and module held directly: its name in a state dict, its path in a program, itself."""
         for name, held in vars(self).items():
-            if isinstance(held, MAY_OWN):
+            if isinstance(held, OWN):
+                yield name, f".{name}", held
+            elif isinstance(held, MAY_HOLD):
                 yield from _found(name, f".{name}", held)
 
     def named_parts(self) -> Iterator[tuple[str, Any]]:
@@ -315,7 +317,7 @@ class Layer(Module):
 
 
 OWN = (Parameter, Buffer, Module)
-MAY_OWN = (*OWN, list, tuple, dict)
+MAY_HOLD = (list, tuple, dict)
 """What is a part of a module, and what parts are looked for in."""
 
 

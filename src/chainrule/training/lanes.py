@@ -22,7 +22,7 @@ from chainrule.codegen.compiled import compile as compiled
 from chainrule.codegen.scanned import ADVANCES, STAYS
 from chainrule.codegen.version import plain
 from chainrule.core.instructions import ALIGNED, rounded_up
-from chainrule.core.state import Quiet
+from chainrule.core.state import Quiet, quietly
 from chainrule.data.loader import order_of
 from chainrule.errors import ChainruleError
 from chainrule.nn.module import Module, Parameter
@@ -44,6 +44,8 @@ class Lane(NamedTuple):
     """A network to train: where it begins, on which rows, in which order, and what moves it."""
 
     model: Module
+    dtype: Any
+    """Of its parameters; None where they have several."""
     rows: Array
     watched: tuple[Array, Array] | None
     """Inputs and targets by which it is seen when to stop."""
@@ -221,7 +223,8 @@ class Net:
         """The numbers that calls change, where there are some."""
         self.best, self.best_epoch = np.inf, 0
         self.best_numbers: dict[str, Array] = {}
-        self.last_epoch = 0
+        self.last_epoch = self.written_epoch = 0
+        """The last one that was made, and the last one after which the network itself got the numbers."""
         self.stopped, self.diverged = "", False
 
     @cached_property
@@ -268,7 +271,6 @@ class Net:
         if not (self.examples.whole and self.calls and np.isfinite(self.first).all()):
             return False
         batches = self.examples.batches(1)[0]._replace(steps=epochs - len(self.first))
-        self.row.keep()
         losses = self.calls[0].made(batches)
         if losses is None or not np.isfinite(losses).all() or not self.is_sound():
             self.row.take_back()
@@ -277,11 +279,10 @@ class Net:
         return True
 
     def epoch(self, epoch: int, batches: Sequence[EqualBatches]) -> None:
-        if epoch == 1 and self.first:
-            batches = [batches[0].but_first(), *batches[1:]]
-        losses = self.by_programs(batches)
+        losses = self.by_programs(self.left_of(epoch, batches))
         if losses is None:
-            losses = [loss for part in batches for loss in self.one_by_one(part)]
+            self.make_again(epoch)
+            losses = [loss for part in self.left_of(epoch, batches) for loss in self.one_by_one(part)]
         if epoch == 1:
             losses = self.first + losses
         self.last_epoch = epoch
@@ -293,21 +294,27 @@ class Net:
             self.stopped = f"a parameter became infinite or nan in epoch {epoch}"
         self.diverged = bool(self.stopped)
 
+    def left_of(self, epoch: int, batches: Sequence[EqualBatches]) -> Sequence[EqualBatches]:
+        """The batches of an epoch that are left for programs."""
+        return [batches[0].but_first(), *batches[1:]] if epoch == 1 and self.first else batches
+
     def by_programs(self, batches: Sequence[EqualBatches]) -> list[float] | None:
         """The losses of a step on each of these batches; None where a program refuses numbers, or there is none."""
-        if not self.calls:
-            return None
-        self.row.keep()
         losses: list[float] = []
-        for call, part in zip(self.calls, batches, strict=True):
+        for call, part in zip(self.calls, batches, strict=bool(self.calls)):
             made = call.made(part)
             if made is None:
-                self.row.take_back()
-                self.row.written()
-                self.calls = []
                 return None
             losses += made
-        return losses
+        return losses if self.calls else None
+
+    def make_again(self, until: int) -> None:
+        """Where a program has refused numbers, make all epochs before that one again, step by step."""
+        if self.calls:
+            self.calls = []
+            for epoch in range(self.written_epoch + 1, until):
+                for part in self.left_of(epoch, self.examples.batches(epoch)):
+                    self.one_by_one(part)
 
     def one_by_one(self, batches: EqualBatches) -> list[float]:
         """The losses of a step on each of these batches, where each step is looked at."""
@@ -317,14 +324,17 @@ class Net:
         return self.step.scan(x, y, batches.rows).tolist()
 
     def is_sound(self) -> bool:
-        numbers = self.row.parameters if self.calls else [held.data for held in self.parameters.values()]
-        return all([np.isfinite(x).all() for x in numbers])
+        if not self.calls:
+            return all([np.isfinite(held.data).all() for held in self.parameters.values()])
+        # The sum of their squares is sooner looked at than all numbers, and finite only where they are.
+        return all([isfinite(quietly(np.dot, x, x)) or bool(np.isfinite(x).all()) for x in self.row.parameters])
 
     def watch(self, judge: Callable[..., Any], patience: int) -> None:
         """Keep the weights if it got better, and stop it if its patience is out."""
         assert self.lane.watched is not None
         if self.calls:
             self.row.written()
+            self.written_epoch = self.last_epoch
         parameters = {name: held.data for name, held in self.parameters.items()}
         loss = float(judge(parameters, *self.lane.watched))
         if loss < self.best:
@@ -354,19 +364,16 @@ class Row:
         self.numbers = self.numbers[-self.numbers.ctypes.data % ALIGNED :][: ends[-1]]
         places = zip(ends, self.own, strict=False)
         self.arrays = [self.numbers[start : start + x.nbytes].view(x.dtype).reshape(x.shape) for start, x in places]
-        for x, own in zip(self.arrays, self.own, strict=True):
-            np.copyto(x, own)
+        self.take_back()
         count = len(state.members)
-        self.parameters = self.arrays[:count]
+        self.parameters = [x.reshape(-1) for x in self.arrays[:count]]
         if len({x.dtype for x in self.parameters}) == 1:
             self.parameters = [self.numbers[: ends[count]].view(self.parameters[0].dtype)]
-        self.kept = self.numbers.copy()
-
-    def keep(self) -> None:
-        np.copyto(self.kept, self.numbers)
 
     def take_back(self) -> None:
-        np.copyto(self.numbers, self.kept)
+        """The numbers are again those of the network and its optimizer."""
+        for x, own in zip(self.arrays, self.own, strict=True):
+            np.copyto(x, own)
 
     def written(self) -> None:
         """The network and its optimizer have these numbers."""

@@ -219,8 +219,9 @@ def sweep(
         metrics,
     )
     settings_tried = combinations(grid)
+    taken: dict[int, Mapping[str, Argument]] = {}
     for settings in settings_tried:
-        work.refuse_unfit(settings)
+        work.refuse_unfit(settings, taken)
     jobs = [
         Job(settings, int(seed), fold)
         for settings in settings_tried
@@ -280,14 +281,24 @@ class Work(NamedTuple):
         of_net = {name: held for name, held in settings.items() if name in self.wanted}
         return of_net, {name: held for name, held in settings.items() if name not in {*of_net, *OF_TRAINING}}
 
-    def refuse_unfit(self, settings: Settings) -> None:
-        """Refuse a setting that neither the builder nor the optimizer takes, and what `fit` refuses."""
+    def kind(self, job: Job, known: dict[str, int]) -> int:
+        """A number for what is built and how it is trained but for the optimizer's settings, counted as it is met."""
+        of_net = self.parts(job.settings)[0]
+        return known.setdefault(repr((of_net, [self.taken(job, name) for name in OF_TRAINING])), len(known))
+
+    def refuse_unfit(self, settings: Settings, taken: dict[int, Mapping[str, Argument]]) -> None:
+        """Refuse a setting that neither the builder nor the optimizer takes, and what `fit` refuses.
+
+        `taken` has the arguments of the optimizers that were met.
+        """
         chosen = {**self.common, **settings}
         refuse_epochs("sweep", chosen["epochs"])
         if chosen["batch_size"] is not None:
             checked_batch_size("sweep", chosen["batch_size"], ", or None for all")
         optimizer = chosen["optimizer"]
-        known = arguments(optimizer)
+        if id(optimizer) not in taken:
+            taken[id(optimizer)] = arguments(optimizer)
+        known = taken[id(optimizer)]
         for name in self.parts(settings)[1]:
             if name not in known:
                 raise ChainruleError(
@@ -310,7 +321,8 @@ class Work(NamedTuple):
         if judged_on is not None:
             watched = as_numbers(judged_on[0], dtype, "x"), as_numbers(judged_on[1], dtype, "y")
         make = make_of(model, self.taken(job, "loss"))
-        return Lane(model, self.splits[job.fold][0], watched, job.seed, self.taken(job, "optimizer"), settings, make)
+        rows = self.splits[job.fold][0]
+        return Lane(model, dtype, rows, watched, job.seed, self.taken(job, "optimizer"), settings, make)
 
     def judged_on(self, fold: int) -> tuple[Array, Array] | None:
         """Inputs and targets that the networks of a fold are judged by, if any."""
@@ -341,14 +353,14 @@ class Judging:
         self.work = work
         self.known: dict[Any, dict[str, Batches]] = {}
 
-    def of(self, fold: int, model: Module) -> dict[str, Batches]:
+    def of(self, fold: int, lane: Lane) -> dict[str, Batches]:
         """Those that a network was trained on, and those held back, if any."""
-        key = fold, dtype_of(model)
+        key = fold, lane.dtype
         if key not in self.known:
             given = {"": self.work.own(fold), "val_": self.work.judged_on(fold)}
             order: Any = {"batch_size": JUDGED_AT_ONCE, "shuffle": False, "seed": 0, "owner": "sweep"}
             self.known[key] = {
-                front: batches_of(model, *pair, **order) for front, pair in given.items() if pair is not None
+                front: batches_of(lane.model, *pair, **order) for front, pair in given.items() if pair is not None
             }
         return self.known[key]
 
@@ -363,8 +375,7 @@ def trained(work: Work, jobs: Sequence[Job], done: Callable[[int], None]) -> Fou
     alone: Counter[str] = Counter()
     for members in kinds.values():
         job = jobs[members[0]]
-        x = as_numbers(work.x, dtype_of(lanes[members[0]].model), "x")
-        y = as_numbers(work.y, dtype_of(lanes[members[0]].model), "y")
+        x, y = [as_numbers(held, lanes[members[0]].dtype, name) for held, name in ((work.x, "x"), (work.y, "y"))]
         loss: Any = work.taken(job, "loss")
         plan = Plan(x, y, loss, work.taken(job, "epochs"), work.taken(job, "batch_size"), work.patience)
         try:
@@ -376,10 +387,11 @@ def trained(work: Work, jobs: Sequence[Job], done: Callable[[int], None]) -> Fou
             told = [train_alone(plan, lanes[i], done) for i in members]
         ended |= dict(zip(members, told, strict=True))
     judging = Judging(work)
-    models = [lane.model for lane in lanes]
-    return Found(
-        [work.run(job, models[i], ended[i], judging.of(job.fold, models[i])) for i, job in enumerate(jobs)], alone
-    )
+    runs = [
+        work.run(job, lane.model, ended[i], judging.of(job.fold, lane))
+        for i, (job, lane) in enumerate(zip(jobs, lanes, strict=True))
+    ]
+    return Found(runs, alone)
 
 
 def kind_of(work: Work, job: Job, lane: Lane) -> Any:
@@ -422,9 +434,12 @@ def spread(work: Work, jobs: list[Job], n_jobs: int, bar: Bar) -> Iterator[tuple
         from joblib import Parallel, delayed, effective_n_jobs
     except ImportError:
         raise MissingExtra("joblib", "sweep") from None
-    # Jobs of one kind stand side by side in every part, and a few parts for each process even out what they take.
+    # A part has networks of few kinds and folds, whose programs and batches are made for each part; a few parts for each
+    # process even out what they take.
+    kinds: dict[str, int] = {}
+    order = sorted(range(len(jobs)), key=lambda i: (work.kind(jobs[i], kinds), jobs[i].fold, jobs[i].seed))
     count = min(len(jobs), 4 * effective_n_jobs(n_jobs))
-    parts = [[*map(int, part)] for part in np.array_split(np.arange(len(jobs)), count)]
+    parts = [[*map(int, part)] for part in np.array_split(order, count)]
     found: Any = Parallel(n_jobs=n_jobs, return_as="generator")(
         delayed(trained)(work, [jobs[i] for i in part], nothing) for part in parts
     )

@@ -223,8 +223,11 @@ static PyTypeObject chain_type = {
     .tp_call = PyVectorcall_Call,
 };
 
-/* Larger matrices gain from several cores, which kernels do not use; and more rows from a routine that copies blocks. */
+/* Larger matrices gain from several cores, which kernels do not use; and more rows from a routine that copies blocks, but
+   where they meet so few weights that these stay in the first cache; other threads of Python's wait a millisecond at most. */
 #define MOST_WEIGHTS ((npy_intp)1 << 16)
+#define MOST_NEAR ((npy_intp)1 << 12)
+#define MOST_BESIDE_THEM ((npy_intp)1 << 14)
 #define MOST_FEW 16
 
 static int few(npy_intp rows, npy_intp weights) {
@@ -253,6 +256,8 @@ static int multiply(int type, npy_intp rows, npy_intp columns, npy_intp inner, c
     return done;
 }
 
+static int near(npy_intp rows, npy_intp weights) { return rows > 0 && weights <= MOST_NEAR && rows <= MOST_BESIDE_THEM; }
+
 static PyObject *weighted(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count) {
     if (count != 3)
         Py_RETURN_NOTIMPLEMENTED;
@@ -261,7 +266,8 @@ static PyObject *weighted(PyObject *Py_UNUSED(module), PyObject *const *args, Py
     if (!type || floats(w) != type || floats(b) != type || axes_of(x) != 2 || axes_of(w) != 2 || axes_of(b) != 1)
         Py_RETURN_NOTIMPLEMENTED;
     npy_intp shape[] = {length_of(x, 0), entries_in(b)}, inner = length_of(x, 1);
-    if (length_of(w, 1) != inner || length_of(w, 0) != shape[1] || !few(shape[0], entries_in(w)))
+    if (length_of(w, 1) != inner || length_of(w, 0) != shape[1] ||
+        !(few(shape[0], entries_in(w)) || near(shape[0], entries_in(w))))
         Py_RETURN_NOTIMPLEMENTED;
     PyObject *out = new_array(2, shape, type);
     if (!out)
