@@ -679,10 +679,13 @@ def test_logaddexp(dtype):
 
 
 def test_operations_that_are_joined_compute_what_each_did():
-    made_of = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "sigmoid": lambda x: 1 / (1 + np.exp(-x))}
-    x, y = rng.normal(size=(2, 9))
-    joined = 0
-    for seed in range(120):
+    made_of = {
+        "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide, "sqrt": np.sqrt,
+        "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    }  # fmt: skip
+    x, y = rng.uniform(0.5, 2, size=(2, 9))
+    joined, met = 0, set[int]()
+    for seed in range(300):
         draw = np.random.default_rng(seed)
         right: list[Any] = []
 
@@ -695,19 +698,53 @@ def test_operations_that_are_joined_compute_what_each_did():
             for register in at[:4]:
                 chain.operate("identity", register, at[4])
                 held[register] = x
+            into = at[0]
             for k in range(10):
-                name = [*made_of][draw.integers(4)]
+                name, last = [*made_of][draw.integers(len(made_of))], into
                 into = at[3] if k == 9 else at[draw.integers(4)]
-                read = [at[i] for i in draw.integers(0, 6, 1 if name == "sigmoid" else 2)]
+                read = [at[i] for i in draw.integers(0, 6, 1 if name in ("sigmoid", "sqrt") else 2)]
+                read[draw.integers(len(read))] = last
                 chain.operate(name, into, *read)
-                held[into] = made_of[name](*[held[i] for i in read])
+                with np.errstate(all="ignore"):
+                    held[into] = made_of[name](*[held[i] for i in read])
             chain.written(plan)
             joined += 14 - len(chain.operations)
+            met.update([which for which, *_ in chain.operations])
             right.append(held[at[3]])
 
         found = made(build, [x, y], x.shape, float)
         assert_close(found, right[0], rtol=1e-9, atol=1e-9)
-    assert joined > 40
+    assert joined > 100
+    assert met >= {OPERATION[name] for name in ("mul_add", "mul_sub", "sub_mul", "mul_mul", "diff_mul", "sqrt_add")}
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("number", [False, True])
+def test_three_operations_are_joined_to_one(dtype, number):
+    for n in (1, 15, 16, 17, 70):
+        arrays = [rng.uniform(0.5, 2, size=n).astype(dtype) for _ in range(4)]
+        arrays[1] = arrays[1][:1].reshape(()) if number else arrays[1]
+        a, b, c, d = arrays
+        steps = {"div": d - a / b * c, "mul": a * b + c * d}
+        for first, right in steps.items():
+
+            def build(plan: Plan, places: list[Place], out: Place, first: str = first, n: int = n) -> None:
+                chain = Chain(np.dtype(dtype), (n,))
+                kinds = [Slot.STREAM, Slot.ONE if number else Slot.STREAM, Slot.STREAM, Slot.STREAM]
+                a, b, c, d = [chain.slot(kind, place) for kind, place in zip(kinds, places, strict=True)]
+                one, other, into = chain.register(), chain.register(), chain.slot(Slot.STREAM, out)
+                chain.operate(first, one, a, b)
+                if first == "div":
+                    chain.operate("mul", one, one, c)
+                    chain.operate("sub", into, d, one)
+                else:
+                    chain.operate("mul", other, c, d)
+                    chain.operate("add", into, one, other)
+                chain.written(plan)
+                assert len(chain.operations) == 1
+
+            few = 24 * np.finfo(dtype).eps
+            assert_close(made(build, arrays, (n,), dtype), right, rtol=few, atol=few)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)

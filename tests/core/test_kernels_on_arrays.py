@@ -128,8 +128,10 @@ def test_products_of_few_rows_are_right_at_every_edge_of_their_tiles(dtype):
 
 
 def test_products_of_many_rows_or_weights_are_left_to_the_general_routine():
-    x, w, b = np.ones((100, 40)), np.ones((40, 40)), np.ones(40)
+    x, w, b = np.ones((100, 40)), np.ones((110, 40)), np.ones(110)
     assert quick["weighted"](x, w, b) is quick["outer_sum"](x, x) is NotImplemented
+    many, few, row = (np.random.default_rng(0).normal(size=shape) for shape in ((300, 40), (90, 40), 90))
+    np.testing.assert_allclose(quick["weighted"](many, few, row), many @ few.T + row, rtol=1e-12, atol=1e-12)
     x, w, b = np.ones((1, 300)), np.ones((300, 300)), np.ones(300)
     assert quick["weighted"](x, w, b) is quick["outer_sum"](x, x) is NotImplemented
     for x, w, b in [((4, 3), (2, 4), 2), ((4, 3), (2, 3), 3), ((0, 3), (2, 3), 2)]:

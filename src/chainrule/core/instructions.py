@@ -69,10 +69,10 @@ FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 WORDS = """
     identity add sub mul div maximum minimum neg abs sqrt exp expm1 log log1p tanh sigmoid relu chosen where greater
-    greater_equal less less_equal equal not_equal logical_and logical_or logical_not logical_xor sign square reciprocal
-    logaddexp isnan isinf isfinite erf erfc mul_add mul_sub sub_mul mul_mul diff_mul gate bell sigmoid_mul share_mul
-    share_bell_mul sin cos tan sinh cosh asin acos atan asinh acosh atanh exp2 log2 log10 cbrt floor ceil
-    trunc rint pow atan2 hypot fmod load store_truth total
+    greater_equal less less_equal equal not_equal logical_and logical_or logical_not logical_xor sign square
+    reciprocal logaddexp isnan isinf isfinite erf erfc mul_add mul_sub sub_mul mul_mul diff_mul gate bell
+    sigmoid_mul share_mul share_bell_mul sqrt_add sub_div_mul mul_add_mul sin cos tan sinh cosh asin acos atan asinh
+    acosh atanh exp2 log2 log10 cbrt floor ceil trunc rint pow atan2 hypot fmod load store_truth total
 """
 OPERATION = {name: i for i, name in enumerate(WORDS.split())}
 """The operations in chains, in the order of plan.h."""
@@ -83,13 +83,19 @@ IN_ANY_ORDER = {
     ("mul", "sub"): "diff_mul",
     ("mul", "sigmoid"): "sigmoid_mul",
     ("mul", "share"): "share_mul",
+    ("add", "sqrt"): "sqrt_add",
 }
 JOINED = {
     **{(second, place, first): both for (second, first), both in IN_ANY_ORDER.items() for place in (0, 1)},
     ("sub", 0, "mul"): "mul_sub",
     ("sub", 1, "mul"): "sub_mul",
+    ("sub_mul", 0, "div"): "sub_div_mul",
+    ("mul_add", 2, "mul"): "mul_add_mul",
 }
-"""An operation, the place of an operand that nobody else reads and what that is: the two as one, which reads once."""
+"""An operation, the place of an operand that nobody else reads and what that is: the two as one, which reads once.
+
+Its operands are those of what was read, and then the others.
+"""
 
 AS_ONE = {
     (OPERATION[second], place, OPERATION[first]): OPERATION[both]
@@ -97,7 +103,12 @@ AS_ONE = {
     if first in OPERATION
 }
 FIRST_OF_TWO = {first for _, _, first in AS_ONE}
-OF_ONE_OPERAND = OPERATION["sigmoid"]
+OPERANDS = {
+    OPERATION[name]: count
+    for count, names in {1: "sigmoid sqrt", 3: "mul_add sub_mul"}.items()
+    for name in names.split()
+}
+"""How many operands those of the operations have that have not two."""
 
 ONCE = 0x100
 """Added to an operation on numbers, before the first block."""
@@ -108,7 +119,7 @@ IN_ORDER = 0x200
 LANES, TAPE_BLOCK = 8, 256
 """Entries of the widest vector, whole ones of which a tape works on; and of a block."""
 
-REGISTERS, MOST_SLOTS = 16, 64
+REGISTERS, MOST_SLOTS, MOST_OPERANDS = 16, 64, 4
 ALIGNED = 64
 NEAR_BYTES = 3 << 19
 """What a plan may have in its workspace before its examples take turns; and what a turn may have."""
@@ -557,7 +568,7 @@ class Chain:
 
     def operate(self, name: str, into: int, *operands: int, once: bool = False) -> None:
         """One operation on all entries, or once on numbers."""
-        rest = (operands[0],) * (3 - len(operands))
+        rest = (operands[0],) * (MOST_OPERANDS - len(operands))
         self.operations.append((OPERATION[name] + ONCE * once, into, *operands, *rest))
 
     def written(self, plan: Plan) -> None:
@@ -585,6 +596,7 @@ class Chain:
                 i, operation = joined
                 self.operations[i] = operation
                 del self.operations[k]
+                k = 0  # one before it may have another reader now
 
     def joined(self, k: int) -> tuple[int, tuple[int, ...]] | None:
         """The place of the one operation that reads what operation k leaves in a register, and what both are as one."""
@@ -605,11 +617,12 @@ class Chain:
             return None
         second, into, *read = self.operations[reader]
         place = read.index(register)
-        both = AS_ONE.get((second, place, first))
-        if both is None or read[:2].count(register) > 1:
+        both, others = AS_ONE.get((second, place, first)), read[: OPERANDS.get(second, 2)]
+        if both is None or others.count(register) > 1:
             return None
-        operands = [*given[: 1 if first == OF_ONE_OPERAND else 2], read[1 - place]]
-        return reader, (both, into, *operands, *operands[: 3 - len(operands)])
+        others.pop(place)
+        operands = [*given[: OPERANDS.get(first, 2)], *others]
+        return reader, (both, into, *operands, *operands[:1] * (MOST_OPERANDS - len(operands)))
 
     def part(self, shape: tuple[int, ...], strides: Sequence[tuple[int, ...]], within: Range) -> list[int]:
         """As words, the chain on a range of the first axis."""

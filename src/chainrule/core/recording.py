@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -269,12 +269,19 @@ def joined(order: list[Node], wanted: Iterable[Node]) -> list[Node]:
     order = needed(kept, order)
     readers = Counter([x for node in order for x in node.operands])
     for node in order:
-        for place, x in enumerate(node.operands[:2]):
-            name = JOINED.get((node.name, place, x.name))
-            if name is not None and readers[x] == 1 and x not in kept and x.one == node.one:
-                node.name, node.operands = name, (*x.operands, node.operands[1 - place])
-                break
+        while (place := joinable(node, readers, kept)) is not None:
+            x = node.operands[place]
+            node.name = JOINED[node.name, place, x.name]
+            node.operands = (*x.operands, *node.operands[:place], *node.operands[place + 1 :])
     return needed(kept, order)
+
+
+def joinable(node: Node, readers: Mapping[Node, int], kept: Collection[Node]) -> int | None:
+    """The place of an operand that goes with the operation that reads it, if there is one."""
+    for place, x in enumerate(node.operands):
+        if (node.name, place, x.name) in JOINED and readers[x] == 1 and x not in kept and x.one == node.one:
+            return place
+    return None
 
 
 def is_positive(x: Node) -> bool:

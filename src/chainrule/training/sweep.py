@@ -434,7 +434,7 @@ def spread(work: Work, jobs: list[Job], n_jobs: int, bar: Bar) -> Iterator[tuple
         from joblib import Parallel, delayed, effective_n_jobs
     except ImportError:
         raise MissingExtra("joblib", "sweep") from None
-    # A part has networks of few kinds and folds, whose programs and batches are made for each part; a few parts for each
+    # Programs and batches are made anew in every part, so one has networks of few kinds and folds; a few parts for each
     # process even out what they take.
     kinds: dict[str, int] = {}
     order = sorted(range(len(jobs)), key=lambda i: (work.kind(jobs[i], kinds), jobs[i].fold, jobs[i].seed))

@@ -456,7 +456,7 @@ static PyObject *layer_norm_w(PyObject *Py_UNUSED(module), PyObject *const *args
     char *memory[] = {entries_of(work), entries_of(g), entries_of(out)};
     const int64_t type = type_word(x), n = entries_in(x);
     int64_t times[] = {CHAIN, 0, type, n, 1, 2, 1, n, STREAM, 0, 0, type, 1, STREAM, 1, 0, type, 1,
-                       MUL, REGISTERS, REGISTERS, REGISTERS + 1, REGISTERS};
+                       MUL, REGISTERS, REGISTERS, REGISTERS + 1, REGISTERS, REGISTERS};
     int64_t sum[] = {REDUCE, 0, type, SUM_OF, 1, n / columns, columns, 0, 0, 2, 0, word_of(1), columns};
     run_words(times, sizeof times / sizeof times[0], memory);
     run_words(sum, sizeof sum / sizeof sum[0], memory);

@@ -1,7 +1,7 @@
 /* Chains of elementwise operations, block after block, so that what one leaves for the next stays in the first cache.
 
    CHAIN, words, type, entries, axes, slots, operations, then the extents, for each slot (what, memory, bytes, type and
-   as many strides as axes), and for each operation (which, into, from, from, from). Operands below REGISTERS are
+   as many strides as axes), and for each operation (which, into, from, from, from, from). Operands below REGISTERS are
    registers, the others slots. An operation ONCE is on numbers, and its register is no other's. */
 
 #if ENTRY_IS_DOUBLE
@@ -80,7 +80,8 @@ static void OF_TYPE(load_block)(ENTRY *out, const char *from, int64_t type, cons
         ptrdiff_t i = 0;                                                                                               \
         _Pragma("GCC unroll 2") for (; i + LANES <= n; i += LANES) {                                                   \
             V x = OF_TYPE(load)(a + i * a_step), y = OF_TYPE(load)(b + i * b_step), z = OF_TYPE(load)(c + i * c_step); \
-            (void)x, (void)y, (void)z;                                                                                 \
+            V w = OF_TYPE(load)(d + i * d_step);                                                                       \
+            (void)x, (void)y, (void)z, (void)w;                                                                        \
             OF_TYPE(store)(out + i, value);                                                                            \
         }                                                                                                              \
         if (i < n) {                                                                                                   \
@@ -88,7 +89,8 @@ static void OF_TYPE(load_block)(ENTRY *out, const char *from, int64_t type, cons
             V x = a_step ? OF_TYPE(load_part)(a + i, rest) : OF_TYPE(load)(a);                                         \
             V y = b_step ? OF_TYPE(load_part)(b + i, rest) : OF_TYPE(load)(b);                                         \
             V z = c_step ? OF_TYPE(load_part)(c + i, rest) : OF_TYPE(load)(c);                                         \
-            (void)x, (void)y, (void)z;                                                                                 \
+            V w = d_step ? OF_TYPE(load_part)(d + i, rest) : OF_TYPE(load)(d);                                         \
+            (void)x, (void)y, (void)z, (void)w;                                                                        \
             OF_TYPE(store_part)(out + i, value, rest);                                                                 \
         }                                                                                                              \
         return;                                                                                                        \
@@ -116,7 +118,7 @@ INLINE V OF_TYPE(divided)(V x, V y, ENTRY over) {
     return SELECT((size > (V){0}) & (size < (ENTRY)__builtin_inf()), found + left * over, found);
 }
 
-/* The operations on vectors but for division: EACH says what is done with them. */
+/* The operations on up to three vectors but for division: EACH says what is done with them. */
 #define EACH_OPERATION                                                                                                 \
     case MOVE: EACH(x)                                                                                                 \
     case ADD: EACH(x + y)                                                                                              \
@@ -164,17 +166,24 @@ INLINE V OF_TYPE(divided)(V x, V y, ENTRY over) {
     case BELL: EACH(OF_TYPE(bell)(x, 1))                                                                               \
     case SIGMOID_MUL: EACH(OF_TYPE(sigmoid)(x) * y)                                                                    \
     case SHARE_MUL: EACH(OF_TYPE(share_below)(x, 0) * y)                                                               \
-    case SHARE_BELL_MUL: EACH(OF_TYPE(share_below)(x, 1) * y)
+    case SHARE_BELL_MUL: EACH(OF_TYPE(share_below)(x, 1) * y)                                                          \
+    case SQRT_ADD: EACH(OF_TYPE(root)(x) + y)
 
 static void OF_TYPE(operate)(int64_t operation, ENTRY *out, const ENTRY *a, ptrdiff_t a_step, const ENTRY *b,
-                             ptrdiff_t b_step, const ENTRY *c, ptrdiff_t c_step, ptrdiff_t n) {
+                             ptrdiff_t b_step, const ENTRY *c, ptrdiff_t c_step, const ENTRY *d, ptrdiff_t d_step,
+                             ptrdiff_t n) {
+    const ENTRY over = CORRECTS && (operation == DIV || operation == SUB_DIV_MUL) && !b_step &&
+                       OF_TYPE(has_reciprocal)(*b) ? 1 / *b : 0;
     switch (operation) {
     case DIV:
-        if (CORRECTS && !b_step && OF_TYPE(has_reciprocal)(*b)) {
-            ENTRY over = 1 / *b;
+        if (over)
             EACH(OF_TYPE(divided)(x, y, over))
-        }
         EACH(OF_TYPE(quotient)(x, y))
+    case SUB_DIV_MUL:
+        if (over)
+            EACH(w - OF_TYPE(divided)(x, y, over) * z)
+        EACH(w - OF_TYPE(quotient)(x, y) * z)
+    case MUL_ADD_MUL: EACH(x * y + z * w)
         EACH_OPERATION
     default:
         if (operation < FIRST_OF_TWO)
@@ -219,9 +228,9 @@ static ENTRY OF_TYPE(total)(const ENTRY *x, ptrdiff_t n) {
 static ptrdiff_t OF_TYPE(first_block)(ptrdiff_t block, const int64_t *slot, int words, const int64_t *operation,
                                       int operations, char *const *memory) {
     for (int k = 0; k < operations; k++)
-        if (operation[k * 5] == TOTAL)
+        if (operation[k * OPERATION_WORDS] == TOTAL)
             return block;
-    for (; operations; operations--, operation += 5) {
+    for (; operations; operations--, operation += OPERATION_WORDS) {
         const int64_t *s = slot + (operation[1] - REGISTERS) * words;
         if (operation[1] < REGISTERS || s[0] != STREAM)
             continue;
@@ -270,9 +279,10 @@ static void OF_TYPE(chain)(const int64_t *w, char *const *memory) {
         }
     }
 #define OPERATE(which, count)                                                                                          \
-    OF_TYPE(operate)(which, at[u[1]], at[u[2]], step[u[2]], at[u[3]], step[u[3]], at[u[4]], step[u[4]], count)
+    OF_TYPE(operate)(which, at[u[1]], at[u[2]], step[u[2]], at[u[3]], step[u[3]], at[u[4]], step[u[4]], at[u[5]],      \
+                     step[u[5]], count)
     const int64_t *u = first;
-    for (int k = 0; k < operations; k++, u += 5)
+    for (int k = 0; k < operations; k++, u += OPERATION_WORDS)
         if (u[0] & ONCE) {
             OPERATE(u[0] & ~ONCE, LANES);
             step[u[1]] = 0;
@@ -287,7 +297,7 @@ static void OF_TYPE(chain)(const int64_t *w, char *const *memory) {
         for (int i = 0; far && i < slots; i++)
             if (slot[i * words] == STREAM)
                 stream[streams++] = at[REGISTERS + i];
-        for (int k = 0; k < operations; k++, u += 5) {
+        for (int k = 0; k < operations; k++, u += OPERATION_WORDS) {
             if (far)
                 OF_TYPE(fetch_ahead)(block, stream, streams, k, operations);
             if (u[0] < LOAD) {
@@ -312,7 +322,7 @@ static void OF_TYPE(chain)(const int64_t *w, char *const *memory) {
     }
 #undef OPERATE
     u = first;
-    for (int k = 0; k < operations; k++, u += 5)
+    for (int k = 0; k < operations; k++, u += OPERATION_WORDS)
         if (u[0] == TOTAL) {
             const int64_t *s = slot + (u[1] - REGISTERS) * words;
             *(ENTRY *)(memory[s[1]] + s[2]) = (ENTRY)(totals[u[1] - REGISTERS] / number_in(u[3]));

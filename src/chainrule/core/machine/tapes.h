@@ -97,7 +97,7 @@ static void tape(const int64_t *w, char *const *memory) {
                     step[i] = 0;
                 }
             }
-            operate_double(run[0], out, x[0], step[0], x[1], step[1], x[2], step[2], whole);
+            operate_double(run[0], out, x[0], step[0], x[1], step[1], x[2], step[2], x[2], step[2], whole);
         }
     }
 }
