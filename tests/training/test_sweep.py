@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import pytest
 import chainrule as cr
 from chainrule import nn
 from chainrule.errors import ChainruleError, DtypeError, ShapeError
+from chainrule.training import lanes
 from chainrule.training.step_cache import make_of
 
 X, Y = cr.data.make_moons(61, noise=0.2, seed=0)
@@ -162,6 +164,26 @@ def test_a_label_that_there_is_not_is_refused_in_the_words_of_the_loss():
             )  # fmt: skip
         with pytest.raises(type(told.value)):
             nn.CrossEntropyLoss()(net_of(0)(X), wrong)
+
+
+@pytest.mark.parametrize("patience", [None, 9])
+def test_a_program_that_refuses_numbers_late_leaves_nothing_behind(patience, monkeypatch):
+    """What was made by programs is made again step by step, from where the network itself stands."""
+    calls = Counter[int]()
+    made = lanes.Call.made
+
+    def refusing(call, batches):
+        calls[id(call)] += 1
+        return None if calls[id(call)] == 3 else made(call, batches)
+
+    watched = {} if patience is None else {"validation": (X, Y), "patience": patience}
+    training = {"loss": nn.CrossEntropyLoss(), "epochs": 4, "batch_size": 16, "progress": False, **watched}
+    right = cr.sweep(net_of, {"lr": [0.1, 0.01]}, (X, Y), **training)
+    monkeypatch.setattr(lanes.Call, "made", refusing)
+    found = cr.sweep(net_of, {"lr": [0.1, 0.01]}, (X, Y), **training)
+    assert 3 in calls.values()
+    for run, other in zip(found.runs, right.runs, strict=True):
+        assert_alike(run.model, other.model)
 
 
 class Noisy(nn.Module):
