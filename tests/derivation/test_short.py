@@ -286,6 +286,8 @@ def test_beside_a_direction_a_short_answer_is_short(width):
             ["∂V/∂P = ∂V/∂K · R/(P + R)² − K + 1 = 1 − K − P · R/(P + R)²"],
         ),
         ("4*(s**12 - s**6) + e", {"s": 2 ** (-1 / 6), "e": 1}, ["Together: f rises fastest along (0, 1)"]),
+        ("a = c*exp(-k*x); E = a**2", {"c": 2, "k": 0.5, "x": 1}, ["∂E/∂k = −∂E/∂a · x · a = −2x · a² ="]),
+        ("a = c*exp(-k*x); E = a**2", {"c": 0, "k": 0.5, "x": 1}, ["∂E/∂c = ∂E/∂a · e^(−k · x)"]),
         ("z*y*x", {"x": 2, "y": 3, "z": 4}, ["∂f/∂z = y · x = 6", "∂f/∂x = z · y = 12"]),
         ("x*exp(-k*x)", {"x": 2, "k": 0}, ["∂f/∂k = −x² · e^(−k · x) = −4"]),
         ("(x*w + b - y)**2", {"x": 2, "w": 1, "b": 0, "y": 1}, ["∂f/∂b = 2(x · w + b − y) = 2"]),
@@ -405,6 +407,16 @@ NORMALISATIONS = {
         cr.nn.BatchNorm1d(3),
         f"(∂L/∂x̂ − 𝟏 mean(∂L/∂x̂, {COLUMNS} − x̂ ⊙ 𝟏 mean(∂L/∂x̂ ⊙ x̂, {COLUMNS}) ⊘ 𝟏 s",
         "over s; s is the root of the variance",
+    ),
+    "by its deviation": (
+        lambda x: (x - cr.mean(x)) / cr.std(x),
+        "(∂L/∂x̂ − mean(∂L/∂x̂) 𝟏 𝟏ᵀ − mean(∂L/∂x̂ ⊙ x̂) x̂)/s",
+        "s = std(X)",
+    ),
+    "by powers": (
+        lambda x: (x - cr.mean(x)) / cr.sqrt(cr.mean((x - cr.mean(x)) ** 2)),
+        "(∂L/∂x̂ − mean(∂L/∂x̂) 𝟏 𝟏ᵀ − mean(∂L/∂x̂ ⊙ x̂) x̂)/s",
+        "s = std(X)",
     ),
     "by hand": (
         lambda x: (x - cr.mean(x)) / cr.sqrt(cr.var(x)),

@@ -7,6 +7,7 @@ is said in those of the named steps that use it: one link of the chain rule for 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from functools import cached_property
 from itertools import islice
 from typing import Any
@@ -18,7 +19,7 @@ from chainrule.core.operation import Pointwise
 from chainrule.core.term import REFUSALS, Term, constant, forward_order, name_of, replay, symbol
 from chainrule.custom import CustomRule
 from chainrule.derivation.network.entrywise import REPEATING
-from chainrule.derivation.scalars.cancel import added
+from chainrule.derivation.scalars.cancel import added, divisions
 from chainrule.derivation.scalars.slopes import is_finite
 from chainrule.derivation.tape.standardized import Standardized, standardized
 from chainrule.derivation.tape.tape import MOST_WRITTEN, Tape
@@ -30,6 +31,8 @@ from chainrule.maths.of_terms import tree_of_term
 from chainrule.maths.tree import has_letters
 from chainrule.program import Kind, Lifted, Step, term_of
 from chainrule.rewrite import operations, shortest
+from chainrule.rewrite.algebra import build_product, product_of
+from chainrule.rewrite.rewriting import Rewriting
 from chainrule.rewrite.simplify import price
 
 MOST_PARTS = 100
@@ -133,6 +136,21 @@ def with_others(term: Any, others: Mapping[Term, Any]) -> Any:
     """A term, or a number, with others in place of some parts."""
     kept = {x: x for x in forward_order([term], others) if x.op is None}
     return replay([term], {**kept, **others})[0] if isinstance(term, Term) else term
+
+
+def with_exponential(term: Term, letter: Term, share: Any) -> Any:
+    """A share in which a step that is so many times an exponential stands for that: a · (x − m) of a = c · e^(…)."""
+    factors = product_of(term)
+    power = next((x for x, exponent in factors.powers.items() if name_of(x) == "exp" and exponent == 1), None)
+    if power is None or len(factors.powers) < 2 or not isinstance(share, Term) or power not in forward_order([share]):
+        return share
+    rest = product_of(term)
+    rest.times(power, Fraction(-1))
+    told = with_others(share, {power: letter / build_product(rest, term.shape, Rewriting())})
+    forms = [shortest(x) for x in (share, told)]
+    # What it would be divided by may be 0.
+    is_shorter = price(forms[1]) < price(forms[0]) and divisions(forms[1].term) <= divisions(forms[0].term)
+    return told if is_shorter else share
 
 
 class InNames:
@@ -316,9 +334,9 @@ class InNames:
                 shares = gradients_of([term], [g], moving, record=True)
             except REFUSALS:
                 shares = [None] * len(moving)
-            if own is not None and is_symbol(own) and name_of(term) != "div":
+            if own is not None and is_symbol(own) and name_of(term) != "div" and how is None:
                 # 1 − a² in place of 1 − tanh(z)²; of a quotient a/b the slope in b is −a/b² for every reader.
-                shares = [with_others(share, {term: own}) for share in shares]
+                shares = [with_exponential(term, own, with_others(share, {term: own})) for share in shares]
             shares = [untied(share, self.numbers) for share in shares]
             for x, share in zip(moving, shares, strict=True):
                 if how is not None and x not in held and operations(term).count == 0:

@@ -62,25 +62,32 @@ def standardized(node: Node) -> Standardized | None:
     if operation_of(node) != "div":
         return None
     away, spread = map(unrepeated, node.inputs)
-    if operation_of(away) != "sub" or operation_of(spread) != "sqrt":
+    again, axis, eps = averaged_square(spread)
+    if operation_of(away) != "sub" or operation_of(again) != "sub" or not isinstance(eps, float | int):
         return None
-    total = spread.inputs[0]
+    x = away.inputs[0]
+    for difference in (away, again):
+        center = unrepeated(difference.inputs[1])
+        of, along = average_of(center)
+        if difference.inputs[0] is not x or of is not x or along != axis or not is_kept(center, x, axis):
+            return None
+    if not is_kept(spread, x, axis):
+        return None
+    return Standardized(x, spread, axis, float(eps), frozenset(between(node, x) - {node, spread}))
+
+
+def averaged_square(spread: Any) -> tuple[Any, Any, Any]:
+    """Of what, along which axes, something is the root of the mean square, and what was added to that; else nothing."""
+    if operation_of(spread) == "length":
+        x, count = spread.inputs[0], spread.settings["count"]
+        is_mean = count * math.prod(spread.shape) == math.prod(x.shape)
+        return (x, spread.settings["axis"], 0.0) if is_mean else (None, None, None)
+    total: Any = spread.inputs[0] if operation_of(spread) == "sqrt" else None
     variance, eps = total.inputs if operation_of(total) == "add" else (total, 0.0)
-    (squares, axis), (x, around) = average_of(variance), average_of(unrepeated(away.inputs[1]))
-    if (
-        operation_of(squares) != "square"
-        or x is not away.inputs[0]
-        or axis != around
-        or not isinstance(eps, float | int)
-    ):
-        return None
-    again = squares.inputs[0]
-    if operation_of(again) != "sub" or again.inputs[0] is not x or average_of(unrepeated(again.inputs[1])) != (x, axis):
-        return None
-    if not all(map(is_kept, (away.inputs[1], again.inputs[1], variance))):
-        return None
-    made = between(node, x) - {node, spread}
-    return Standardized(x, spread, axis, float(eps), frozenset(made))
+    squares, axis = average_of(variance)
+    power: Any = squares.inputs[1] if operation_of(squares) == "pow" else None
+    is_square = operation_of(squares) == "square" or (isinstance(power, float | int) and power == 2)
+    return (squares.inputs[0], axis, eps) if is_square else (None, None, None)
 
 
 def operation_of(x: Any) -> str:
@@ -105,12 +112,11 @@ def average_of(x: Any) -> tuple[Any, Any]:
     return None, None
 
 
-def is_kept(mean: Any) -> bool:
+def is_kept(average: Any, x: Any, axis: Any) -> bool:
     """Whether a mean stands in the axes that it was taken along, beside what it is the mean of."""
-    x, axis = average_of(unrepeated(mean))
     gone = range(x.ndim) if axis is None else [i % x.ndim for i in np.atleast_1d(axis)]
     kept = tuple([1 if i in gone else n for i, n in enumerate(x.shape)])
-    own = tuple(unrepeated(mean).shape)
+    own = tuple(average.shape)
     return (1,) * (x.ndim - len(own)) + own == kept
 
 
