@@ -434,13 +434,6 @@ def broadcast(tree: Applied, x: Tree) -> Looks:
     return looks.ZEROS if tree.shape and form == looks.digits("0") else form
 
 
-def spread(tree: Applied, x: Tree) -> Looks | None:
-    """The root of the mean square of what something is away from its mean: its standard deviation."""
-    is_mean = tree.given["count"] == x.size and not tree.shape
-    of = spread_of(applied("mean", applied("square", x))) if is_mean else None
-    return None if of is None else call("std", lay(of))
-
-
 def norm(tree: Applied, x: Tree) -> Looks | None:
     """A vector's length, or the length of all entries of a matrix."""
     if settings_shown(tree):
@@ -449,7 +442,10 @@ def norm(tree: Applied, x: Tree) -> Looks | None:
 
 
 def root_of_mean_square(tree: Applied, x: Tree) -> Looks | None:
-    """The root of a sum of squares over a count is a length over the root of that."""
+    """The root of a sum of squares over a count is a length over the root of that, or how far entries spread."""
+    is_mean = tree.given["count"] == x.size and not tree.shape
+    if is_mean and (spread := spread_of(applied("mean", applied("square", x)))) is not None:
+        return call("std", lay(spread))
     if settings_shown(tree).keys() != {"count"} or length_of(x) is None:
         return None
     return Looks("frac", (length_of(x), lay(applied("sqrt", tree.given["count"]))))
@@ -577,7 +573,6 @@ BY_SHAPE: dict[str, Callable[..., Looks | None]] = {
     "length": root_of_mean_square,
     "matmul": matrix_product,
     "mul": product,
-    "length": spread,
     "norm": norm,
     "outer": outer,
     "pad": padded,
