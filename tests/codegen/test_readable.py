@@ -199,6 +199,7 @@ def two_layers(w1, x, w2, y):
             "0.0, 0.0",
         ),
         (cr.hessian(lambda w: cr.mean(cr.tanh(w * w) ** 2)), (np.ones(3),), "np.stack", r"power\(|\*\* ?0"),
+        (cr.value_and_grad(lambda x: cr.sum(x * x) * 0.25), (np.ones(4),), "value = (x * x).mean()", "0.25"),
         # What is subtracted in the forward, a mean, is subtracted in the backward.
         (
             cr.grad(lambda x: cr.sum((x - cr.mean(x, axis=0)) ** 2)),

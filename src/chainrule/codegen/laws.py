@@ -347,14 +347,17 @@ def as_number(x: Any) -> Any:
     return x.inputs[0] if of_number else x
 
 
-@law("a sum over how many there are is the mean", "div", last=True)
+@law("a sum over how many there are is the mean", "div", "mul", last=True)
 def as_mean(b: Builder, step: Step) -> Any:
     """Sums that nobody else reads are divided where they are taken."""
-    total, number = step.inputs[0], b.number(step.inputs[1])
+    multiple = is_only(step, "mul")  # which has its number in front
+    total, number = step.inputs[multiple], b.number(step.inputs[not multiple])
     if not is_only(total, "sum") or b.readers[total] != 1 or total.inputs[0].dtype not in FLOATS:
         return None
     x = total.inputs[0]
-    return b.step("mean", x, **total.settings) if total.size and number == x.size / total.size else None
+    if not x.size or number != (total.size / x.size if multiple else x.size / total.size):
+        return None
+    return b.step("mean", x, **total.settings)
 
 
 @law("sums of copies", "sum", "mean")
