@@ -216,7 +216,8 @@ def worked_out(
                 return Equation(tuple(symbols), note=together(note, TOO_FEW_DIGITS))
             raise wrong(side, result)
     size = max([size, *[float(np.max(x, initial=0.0)) for x in sizes]])
-    is_lost = np.ndim(result) == 0 and is_residue(result, size)
+    has_rest = any([bool(np.any(side)) for side in sides])
+    is_lost = np.ndim(result) == 0 and (is_residue(result, size) or (has_rest and not result))
     if is_lost:
         # What is left of terms that cancel out has no digits of its own.
         note = together(note, left_over(result, digits, size))
