@@ -397,6 +397,15 @@ def test_what_cancels_out_has_the_digits_that_are_its_own(text, given, line):
         ("h = x - v - x; f = x*y*h", ["x=-1e8", "v=1e-9", "y=1e8"], "", "paths"),
         ("sum(solve(W, a))", ["a=[1, 2, 3]", "W=[[2, -1, 1], [-1e16, 1, -1], [1e300, 1, -1e8]]"], "W", "chain"),
         ("hypot(x, w) - x", ["x=1", "w=-1e16"], "w", "paths"),
+        ("x - 1*det(outer(b, a - a))", ["x=1", "a=[-0.3, -0.4, -0.1]", "b=[-0.5, 1, -0.5]"], "a", "jacobian"),
+        ("sum(max(A, axis=0))", ["A=[[1, 3], [1, 2]]"], "A", "graph"),
+        ("w - x - w", ["w=1e16", "x=1.05"], "", "graph"),
+        (
+            "det(W @ A)",
+            ["W=[[2, -2, -745], [0, 0, 1e5], [1, 0, 4]]", "A=[[1, 0, 3], [1, 1e-9, -1], [1, -1, 3]]"],
+            "A",
+            "chain",
+        ),
         ("std(u)*mean(a - mean(a))", ["u=[-1e8, 1e16, -0.68]", "a=[1e12, -0.72, -2.76]"], "", "paths"),
         ("sum(log_softmax(a*x)*a)", ["a=[1e-9, -1e16, -0.26]", "x=-1e8"], "", "chain"),
         (

@@ -192,8 +192,10 @@ class Checking:
         """Whether two sides differ by no more than the engine's own numbers of them may be off."""
         if np.size(found.gives) != np.size(found.result):
             return False
-        apart = float(np.max(np.abs(np.ravel(found.gives) - np.ravel(found.result)), initial=0.0))
-        return apart <= max([self.rounding_of(x, found.gives) for x in all_parts(chain.sides[0])])
+        apart = np.abs(np.ravel(found.gives) - np.ravel(found.result)) - np.ravel(found.allowed)
+        return float(np.max(apart, initial=0.0)) <= max(
+            [self.rounding_of(x, found.gives) for x in all_parts(chain.sides[0])]
+        )
 
     def has_numbers(self, tree: Tree) -> bool:
         """Whether everything in it has a number here: no law that holds for any layer, nor what is too large to build.

@@ -18,7 +18,7 @@ from chainrule.derivation.tape.rounding import gradients_at, moved_in, slope_bes
 from chainrule.derivation.tape.tape import Tape, has_nan
 from chainrule.derivation.words import Words, said
 from chainrule.maths import Derivative, Tree, numeral
-from chainrule.maths.check import EPSILON
+from chainrule.maths.check import EPSILON, signs
 from chainrule.program import Program, Step, run
 
 RESIDUE = 1e-15
@@ -293,7 +293,7 @@ def is_moved_by_rounding(tape: Tape, node: Any) -> Any:
     random = np.random.default_rng(0)
 
     def moved() -> Any:
-        beside = {x: v * (1 + EPSILON * random.choice([-1.0, 1.0], v.shape)) for x, v in near.items()}
+        beside = {x: v * (1 + EPSILON * signs(v.shape, random)) for x, v in near.items()}
         return np.abs(slope(beside) - here)
 
     with Quiet():

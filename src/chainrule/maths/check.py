@@ -43,7 +43,7 @@ SMALLEST = float(np.finfo(float).tiny)
 
 EPSILON = 2.0**-52
 """One rounding of a double, relative to it."""
-ROUNDINGS = 3
+ROUNDINGS = 5
 AMPLIFIED = 100
 """The engine's own way to a number may have so many times the rounding of the shorter one that is printed."""
 LEFT = 1e-14
@@ -161,11 +161,9 @@ def moved_by_rounding(
 
     def at(share: float) -> Any:
         # In a matrix each entry is rounded as the largest is: eliminations mix them.
-        near = {x: v + share * np.max(np.abs(v), initial=0.0) * signs(v) for x, v in point.items()}
-        return slope(near, lambda v: v * (1.0 + share * signs(v)))
-
-    def signs(v: Any) -> Any:
-        return random.choice([-1.0, 1.0], np.shape(v))
+        most = {x: np.max(np.abs(v), initial=0.0) for x, v in point.items()}
+        near = {x: v + share * most[x] * signs(np.shape(v), random) for x, v in point.items()}
+        return slope(near, lambda v: v * (1.0 + share * signs(np.shape(v), random)))
 
     here = at(0.0)
     moved = [np.nan_to_num(np.abs(at(EPSILON) - here), nan=np.inf) for _ in range(ROUNDINGS)]
@@ -274,7 +272,12 @@ def rounded(tree: Tree, values: Values, random: np.random.Generator) -> Any:
 
 def off(x: Any, random: np.random.Generator) -> Any:
     """A number, or each in an array, by one rounding larger or smaller."""
-    return x * (1 + random.choice([-EPSILON, EPSILON], np.shape(x)))
+    return x * (1 + EPSILON * signs(np.shape(x), random))
+
+
+def signs(shape: tuple[int, ...], random: np.random.Generator) -> Any:
+    """Ones of either sign, drawn one independently of the other where there is one at a time, too."""
+    return np.where(random.random(shape) < 0.5, -1.0, 1.0)
 
 
 def inputs_of(tree: Tree) -> tuple[Tree, ...]:

@@ -127,7 +127,7 @@ def multiple(number: float, x: Tree) -> Tree:
 def beside_identity(array: Any) -> Tree | None:
     """A matrix of equal entries but for those along its diagonal as multiples of 𝐈 and 𝟏 𝟏ᵀ; None for others."""
     count = len(array) if array.ndim == 2 and array.shape[0] == array.shape[1] else 0
-    if count < LEAST or not array[0, 1]:
+    if count < LEAST or not array[0, 1] or not np.all(np.isfinite(array)):
         return None
     scale, rest = Fraction(array[0, 0] - array[0, 1]).limit_denominator(MOST_BELOW), array[0, 1]
     ones = applied("broadcast_to", 1.0, shape=(count,))

@@ -48,7 +48,7 @@ def vanishes_precisely(tree: Tree, environment: Environment, given: Container[Tr
                 else:
                     return None
             return bool(abs(found[id(tree)]) <= NOTHING * smallest)
-        except (ArithmeticError, AttributeError, ChainruleError, TypeError):
+        except (ArithmeticError, AttributeError, ChainruleError, TypeError, ValueError):
             return None
 
 

@@ -746,10 +746,12 @@ def is_shown(shown: Tree, slope: Any, digits: int) -> bool:
     number = np.asarray(value(shown, {}), dtype=float)
     if number.size != np.size(slope):
         return False
-    turned = np.reshape(np.transpose(slope) if number.shape == np.shape(slope)[::-1] else slope, number.shape)
     allowed = place_shown(shown, digits) * (1 + ROUNDING) + ROUNDING * np.max(np.abs(slope), initial=0.0) + LEFT
+    # It may stand there in either layout.
+    turned = [np.reshape(x, number.shape) for x in (slope, np.transpose(slope))]
     with Quiet():
-        return bool(np.all((np.abs(number - turned) <= allowed) | (number == turned)) or np.any(np.isnan(turned)))
+        near = [np.all((np.abs(number - x) <= allowed) | (number == x)) or np.any(np.isnan(x)) for x in turned]
+    return any(near)
 
 
 def says_why_zero(block: Block) -> bool:
