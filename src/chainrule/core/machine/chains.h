@@ -97,19 +97,22 @@ static void OF_TYPE(load_block)(ENTRY *out, const char *from, int64_t type, cons
     }
 #define TRUTH_OF(mask) ((V)((I)(mask) & (I)ALL(1)))
 
-/* Whether one over a number loses nothing to the ends of the range: one division then stands for many. */
-INLINE int OF_TYPE(has_reciprocal)(ENTRY x) {
-    ENTRY size = x < 0 ? -x : x;
-    return size > (ENTRY)1e-30 && size < (ENTRY)1e30;
-}
-
-/* x / y by one over y; in double precision with what is left of x, which is exact where a product is not rounded before it
-   is taken away, so that the last bit is the quotient's. Nothing is left of 0, and nothing of use of infinity. */
+/* Whether a quotient by one over its divisor can be put right to the last bit. */
 #if defined(OF_AVX512) || defined(OF_AVX2)
 #define CORRECTS 1
 #else
 #define CORRECTS !ENTRY_IS_DOUBLE
 #endif
+
+/* One over a divisor of all entries, where that loses nothing to the ends of the range: one division then stands for
+   many. 0 where each entry is divided. */
+INLINE ENTRY OF_TYPE(one_over)(const ENTRY *x, ptrdiff_t step) {
+    ENTRY size = *x < 0 ? -*x : *x;
+    return CORRECTS && !step && size > (ENTRY)1e-30 && size < (ENTRY)1e30 ? 1 / *x : 0;
+}
+
+/* x / y by one over y; in double precision with what is left of x, which is exact where a product is not rounded before it
+   is taken away, so that the last bit is the quotient's. Nothing is left of 0, and nothing of use of infinity. */
 INLINE V OF_TYPE(divided)(V x, V y, ENTRY over) {
     V found = x * over;
     if (!ENTRY_IS_DOUBLE)
@@ -172,17 +175,19 @@ INLINE V OF_TYPE(divided)(V x, V y, ENTRY over) {
 static void OF_TYPE(operate)(int64_t operation, ENTRY *out, const ENTRY *a, ptrdiff_t a_step, const ENTRY *b,
                              ptrdiff_t b_step, const ENTRY *c, ptrdiff_t c_step, const ENTRY *d, ptrdiff_t d_step,
                              ptrdiff_t n) {
-    const ENTRY over = CORRECTS && (operation == DIV || operation == SUB_DIV_MUL) && !b_step &&
-                       OF_TYPE(has_reciprocal)(*b) ? 1 / *b : 0;
     switch (operation) {
-    case DIV:
+    case DIV: {
+        const ENTRY over = OF_TYPE(one_over)(b, b_step);
         if (over)
             EACH(OF_TYPE(divided)(x, y, over))
         EACH(OF_TYPE(quotient)(x, y))
-    case SUB_DIV_MUL:
+    }
+    case SUB_DIV_MUL: {
+        const ENTRY over = OF_TYPE(one_over)(b, b_step);
         if (over)
             EACH(w - OF_TYPE(divided)(x, y, over) * z)
         EACH(w - OF_TYPE(quotient)(x, y) * z)
+    }
     case MUL_ADD_MUL: EACH(x * y + z * w)
         EACH_OPERATION
     default:
