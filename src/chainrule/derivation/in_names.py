@@ -23,7 +23,7 @@ from chainrule.derivation.scalars.cancel import added, divisions
 from chainrule.derivation.scalars.slopes import is_finite
 from chainrule.derivation.tape.standardized import Standardized, standardized
 from chainrule.derivation.tape.tape import MOST_WRITTEN, Tape
-from chainrule.derivation.tape.ties import untied
+from chainrule.derivation.tape.ties import unbounded, untied
 from chainrule.derivation.words import Words, said
 from chainrule.errors import GraphError
 from chainrule.maths import Tree, numeral, plain
@@ -190,7 +190,7 @@ class InNames:
         """A step down to what has a name; None where it has no formula."""
         own = self.letters.pop(step, None)
         try:
-            found = term_of(step, self.letters)
+            found = unbounded(term_of(step, self.letters), self.numbers)
             # A backward pass of the user's own is not run on symbols.
             return None if any([isinstance(x.op, CustomRule) for x in forward_order([found])]) else found
         except (*REFUSALS, GraphError):

@@ -11,8 +11,7 @@ from chainrule.core.tensor import Tensor
 from chainrule.errors import DtypeError, ShapeError
 from chainrule.livepage.subject import Points, Rows, Subject, recorded_at
 from chainrule.nn import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, Loss, MSELoss
-from chainrule.nn.losses import bounded_log
-from chainrule.rules.composed import log_softmax
+from chainrule.rules.composed import bounded_log, log_softmax
 from chainrule.rules.pointwise import softplus
 
 MOST_DATA = 1_000_000

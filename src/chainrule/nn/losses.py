@@ -12,17 +12,15 @@ from chainrule.core.tensor import Tensor
 from chainrule.errors import ChainruleError, DtypeError, ShapeError
 from chainrule.nn.module import Layer, Module, as_input, refuse_texts
 from chainrule.rules import linear, pointwise
-from chainrule.rules.composed import log_softmax
+from chainrule.rules.composed import bounded_log, log_softmax
 from chainrule.rules.fused import binary_cross_entropy, cross_entropy, squared_error
-from chainrule.rules.pointwise import clip, less_equal, log, relu, softplus, square, where
+from chainrule.rules.pointwise import clip, relu, softplus, square, where
 
 if TYPE_CHECKING:  # slow to load
     from numpy.typing import NDArray
 
 CONVENTIONS = ("mean", "sum", "half_sum")
 REDUCTIONS = ("mean", "sum", "none")
-LEAST_LOGARITHM = -100.0
-LEAST_PROBABILITY = float(np.exp(LEAST_LOGARITHM))
 
 
 class Loss(Layer):
@@ -314,10 +312,7 @@ class BCELoss(_LossOfEntries):
         """The surprise of every entry."""
         _refuse_beyond_0_to_1("BCELoss", "probabilities", prediction, ": use BCEWithLogitsLoss for raw results")
         _refuse_beyond_0_to_1("BCELoss", "targets", target)
-        others = 1 - prediction
-        # Where no logarithm is so small it is the plain one, whose derivative is (p - y)/(p (1 - p)).
-        logarithm = log if _are_above(LEAST_PROBABILITY, prediction, others) else bounded_log
-        return -(target * logarithm(prediction) + (1 - target) * logarithm(others))
+        return -(target * bounded_log(prediction) + (1 - target) * bounded_log(1 - prediction))
 
 
 class BCEWithLogitsLoss(_LossOfEntries):
@@ -480,11 +475,6 @@ def _are_all(kept: Any) -> bool:
     return not takes_over(kept) and bool(kept.all())
 
 
-def _are_above(least: float, *results: Any) -> bool:
-    """Whether all entries are known to be larger than a number."""
-    return not any(map(takes_over, results)) and all([np.minimum.reduce(x.data, axis=None) > least for x in results])
-
-
 def _added(numbers: Any) -> Any:
     return linear.sum(numbers) if takes_over(numbers) else np.add.reduce(numbers, axis=None)
 
@@ -492,12 +482,6 @@ def _added(numbers: Any) -> Any:
 def _number(x: Any) -> Any:
     """A plain number; what stands for one that comes later as it is."""
     return x if takes_over(x) else float(x)
-
-
-def bounded_log(x: Any) -> Any:
-    """The logarithm, flat where it would be below -100."""
-    small = less_equal(x, LEAST_PROBABILITY)
-    return where(small, LEAST_LOGARITHM, log(where(small, 1.0, x)))
 
 
 def _classes(raw: NDArray[Any], batch: int, classes: int) -> NDArray[np.intp]:

@@ -22,6 +22,9 @@ OF_ONE_NUMBER = (*NUMBERS, Value)
 SEQUENCES = (list, tuple)
 PYTHONS = (int, float, bool)
 """Python's own kinds of number, which have no type of array."""
+LEAST_LOGARITHM = -100.0
+LEAST_PROBABILITY = float(np.exp(LEAST_LOGARITHM))
+"""Probabilities below have the surprise of this one, as in PyTorch's BCELoss: it is finite at 0."""
 
 
 @composed
@@ -151,6 +154,12 @@ def log_softmax(x: Any, axis: Axis = -1) -> Any:
     array([    0., -1000.])
     """
     return reductions.log_softmax(gathered(x), axis=axis)
+
+
+def bounded_log(x: Any) -> Any:
+    """The logarithm, flat where it would be below -100."""
+    small = pointwise.less_equal(x, LEAST_PROBABILITY)
+    return pointwise.where(small, LEAST_LOGARITHM, pointwise.log(pointwise.where(small, 1.0, x)))
 
 
 @composed

@@ -17,6 +17,7 @@ from chainrule.derivation.tape.tape import Tape, size_of
 from chainrule.program import Kind, Program, Step, run
 from chainrule.program.lift import NODES
 from chainrule.program.run import run_operation
+from chainrule.rules.composed import LEAST_PROBABILITY
 
 SHARES = (1e-6, 1e-9)
 """Steps to either side of a point, beside its largest entry: what bends is straight at the smaller one."""
@@ -94,6 +95,19 @@ def difference(step: Step, places: set[int], chosen: Sequence[Any], moved: Seque
     inputs = [before[i] if i in places else x for i, x in enumerate(given)]
     assert step.op is not None
     return np.asarray(moved[step.place]) - run_operation(step.op, inputs, settings, True)
+
+
+def unbounded(term: Any, numbers: Mapping[Term, Any]) -> Any:
+    """A term with the plain logarithm where `BCELoss` bounds it, and no entry is so small that it matters."""
+    order = forward_order([term]) if isinstance(term, Term) else []
+    leaves = {x: x for x in order if x.op is None}
+    found: dict[Term, Any] = {}
+    for x in order:
+        small: Any = x.inputs[0] if name_of(x) == "where" else None
+        is_bounded = name_of(small) == "less_equal" and small.inputs[1] == LEAST_PROBABILITY
+        if is_bounded and not np.any(replay([small], numbers)[0]):
+            found[x] = replay([x.inputs[2]], {**leaves, **found})[0]
+    return replay([term], {**leaves, **found})[0] if found else term
 
 
 def untied(slope: Any, numbers: Mapping[Term, Any]) -> Any:

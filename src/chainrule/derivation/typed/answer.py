@@ -538,7 +538,7 @@ class Answer:
         """A page whose title has the digits that a derivative has; where it has none, nothing is made of its number."""
         name = leibniz(self.output, self.typed.symbol(self.typed.wrt[0]))
         told = next((x for x in opening if isinstance(x, Equation) and x.sides[0] == name), None)
-        if told is None or np.ndim(self.entered.get(name)):
+        if told is None or np.ndim(self.entered.get(name, 0.0)):
             return base
         is_lost = not told.numbers and any([words in text_of(told.note) for words in (CANCELLED, TOO_FEW_DIGITS)])
 
