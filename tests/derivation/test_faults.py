@@ -397,6 +397,7 @@ def test_what_cancels_out_has_the_digits_that_are_its_own(text, given, line):
         ("h = x - v - x; f = x*y*h", ["x=-1e8", "v=1e-9", "y=1e8"], "", "paths"),
         ("sum(solve(W, a))", ["a=[1, 2, 3]", "W=[[2, -1, 1], [-1e16, 1, -1], [1e300, 1, -1e8]]"], "W", "chain"),
         ("hypot(x, w) - x", ["x=1", "w=-1e16"], "w", "paths"),
+        ("sum(softmax(b - b)*b)", ["b=[1e12, 1e12, -1.71]"], "", "jacobian"),
         ("x - 1*det(outer(b, a - a))", ["x=1", "a=[-0.3, -0.4, -0.1]", "b=[-0.5, 1, -0.5]"], "a", "jacobian"),
         ("sum(max(A, axis=0))", ["A=[[1, 3], [1, 2]]"], "A", "graph"),
         ("w - x - w", ["w=1e16", "x=1.05"], "", "graph"),

@@ -38,7 +38,7 @@ RESIDUE = 1e-14
 """What is left of terms that cancel out, relative to the largest of them, is rounding below this."""
 
 
-TELLING = 1e-6
+TELLING = 1e-9
 """Rounding that may be larger than this is no mere nothing, and its size is told."""
 
 

@@ -507,8 +507,12 @@ class Answer:
             digits = x.digits if isinstance(x, Equation) else self.options.digits
             # What is added up there line by line is none yet.
             is_sum = isinstance(x, Equation) and ":" in x.between
-            if is_sum or name not in settled or has_letters(last := x.sides[-1]):
+            if is_sum or name not in settled:
                 return x
+            if has_letters(last := x.sides[-1]):
+                # Its letters stand for what the engine has.
+                is_other = isinstance(x, Equation) and is_off(engines[name], settled[name])
+                return without_numbers(x, TOO_FEW_DIGITS) if is_other else x
             if is_shown(last, settled[name], digits):
                 return x
             if not np.any(value(last, {})) and np.array_equal(engines[name], settled[name]):
@@ -739,6 +743,12 @@ class Answer:
                 shown([HESSIAN], blocks, self.options.digits),
             ]
         return story
+
+
+def is_off(engine: Any, slope: Any) -> bool:
+    """Whether the engine has other digits of a derivative than its formula, by more than a page says nothing of."""
+    with Quiet():
+        return bool(np.any(np.abs(engine - slope) > ROUNDING * np.max(np.abs(slope), initial=0.0) + LEFT))
 
 
 def is_shown(shown: Tree, slope: Any, digits: int) -> bool:
