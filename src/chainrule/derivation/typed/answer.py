@@ -511,8 +511,9 @@ class Answer:
                 return x
             if has_letters(last := x.sides[-1]):
                 # Its letters stand for what the engine has.
-                is_other = isinstance(x, Equation) and is_off(engines[name], settled[name])
-                return without_numbers(x, TOO_FEW_DIGITS) if is_other else x
+                if isinstance(x, Relation) or not is_off(engines[name], settled[name]):
+                    return x
+                return without_numbers(x, TOO_FEW_DIGITS)
             if is_shown(last, settled[name], digits):
                 return x
             if not np.any(value(last, {})) and np.array_equal(engines[name], settled[name]):
