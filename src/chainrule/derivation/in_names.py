@@ -39,6 +39,8 @@ MOST_PARTS = 100
 """Steps between two names: a formula of more is not read, and takes long to simplify."""
 MOST_OPERATIONS = 12
 """Operations of a gradient with all that arrives written out, from which shorter ones are looked for."""
+MOST_SHARES = 12
+"""Shares of a gradient that are each made short before they are added up."""
 FARTHEST = 12
 """Gradients between the output and one that may be told without them: those farther back are shorter with them."""
 MANY = 2
@@ -269,7 +271,7 @@ class InNames:
         """A sum of shares in its shortest form: made short as a whole, or each share before they are added."""
         shares = self.shares.get(self.letters[self.lifted.step[node]], [])
         found = [shortest(total)]
-        if shares:
+        if 0 < len(shares) <= MOST_SHARES:
             found.append(shortest(added([shortest(share).term for share in shares])))
         return min(found, key=price).term
 
