@@ -16,6 +16,7 @@ import numpy as np
 from chainrule.codegen.simplified import MOST_FOLDED, Builder, is_constant, simplified
 from chainrule.core.instructions import FLOATS
 from chainrule.core.operation import Pointwise
+from chainrule.core.term import name_of
 from chainrule.program import Kind, Step, Trace
 from chainrule.program.steps import axes_along, steps_in
 from chainrule.rules.linear import kept
@@ -71,11 +72,6 @@ def law(
 def shortened(trace: Trace) -> tuple[Trace, Counter[str]]:
     """A program as short as these laws make it, and how often each of them did something."""
     return simplified(trace, LAWS, LAST)
-
-
-def name_of(x: Any) -> str:
-    """The operation that a step is, by name; empty for leaves and numbers."""
-    return x.operation if isinstance(x, Step) else ""
 
 
 def is_only(x: Any, *names: str) -> bool:

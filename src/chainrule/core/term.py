@@ -24,10 +24,7 @@ from chainrule.core.operation import NUMBERS, Operation, book, is_node
 from chainrule.core.operators import NO_SETTINGS
 from chainrule.core.stand_in import Shape, StandIn
 from chainrule.core.state import Quiet
-from chainrule.errors import UNFIT, DtypeError, GraphError
-
-REFUSALS = UNFIT
-"""How an operation that needs numbers refuses symbols; it then has no formula."""
+from chainrule.errors import DtypeError, GraphError
 
 known: weakref.WeakValueDictionary[Any, Term] = weakref.WeakValueDictionary()
 """Every term in use, by what it is made of."""

@@ -91,6 +91,10 @@ class Checking:
         self._letters: dict[int, tuple[Tree, tuple[tuple[Tree, frozenset[str]], ...]]] = {}
         self._numbers: dict[tuple[Tree, frozenset[str]], Any] = {}
 
+    def among(self, environment: Mapping[Tree, Any]) -> Checking:
+        """The same where letters have these numbers."""
+        return Checking(environment, self.floor, self.digits, self.rounding_of, self.left_over, self.given)
+
     def of(self, blocks: Sequence[Block]) -> tuple[Block, ...]:
         """The same blocks as they may be seen. O(what is new).
 

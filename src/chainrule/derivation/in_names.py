@@ -16,16 +16,16 @@ import numpy as np
 
 from chainrule.core.graph import gradients_of
 from chainrule.core.operation import Pointwise
-from chainrule.core.term import REFUSALS, Term, constant, forward_order, name_of, replay, symbol
+from chainrule.core.term import Term, constant, forward_order, name_of, replay, symbol
 from chainrule.custom import CustomRule
 from chainrule.derivation.network.entrywise import REPEATING
-from chainrule.derivation.scalars.cancel import added, divisions
-from chainrule.derivation.scalars.slopes import is_finite
+from chainrule.derivation.scalars.cancel import divisions
+from chainrule.derivation.scalars.slopes import added, is_finite
 from chainrule.derivation.tape.standardized import Standardized, standardized
 from chainrule.derivation.tape.tape import MOST_WRITTEN, Tape
 from chainrule.derivation.tape.ties import unbounded, untied
 from chainrule.derivation.words import Words, said
-from chainrule.errors import GraphError
+from chainrule.errors import UNFIT, GraphError
 from chainrule.maths import Tree, numeral, plain
 from chainrule.maths.of_terms import tree_of_term
 from chainrule.maths.tree import has_letters
@@ -195,7 +195,7 @@ class InNames:
             found = unbounded(term_of(step, self.letters), self.numbers)
             # A backward pass of the user's own is not run on symbols.
             return None if any([isinstance(x.op, CustomRule) for x in forward_order([found])]) else found
-        except (*REFUSALS, GraphError):
+        except UNFIT:
             return None
         finally:
             if own is not None:
@@ -334,7 +334,7 @@ class InNames:
             moving = [x for x in forward_order([term]) if x in step_of]
             try:
                 shares = gradients_of([term], [g], moving, record=True)
-            except REFUSALS:
+            except UNFIT:
                 shares = [None] * len(moving)
             if own is not None and is_symbol(own) and name_of(term) != "div" and how is None:
                 # 1 − a² in place of 1 − tanh(z)²; of a quotient a/b the slope in b is −a/b² for every reader.

@@ -67,8 +67,7 @@ def short_story(
         *(() if kinks else meaning(tape, named, request)),
     ]
     count = sum(map(lines_of, last))
-    about = (checking.rounding_of, checking.left_over, checking.given)
-    own = Checking(tape.environment, checking.floor, request.digits, *about)
+    own = checking.among(tape.environment)
     found = [checked_piece(x, own) for x in forward(tape, named, request.digits)]
     found += telling(tape, named, request, dialect, answer, own, checking)
     shown: list[Block] = []

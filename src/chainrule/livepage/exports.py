@@ -9,8 +9,9 @@ import numpy as np
 import chainrule as cr
 from chainrule.codegen.as_numpy import numpy_source
 from chainrule.core import Value
-from chainrule.core.term import REFUSALS, Term
+from chainrule.core.term import Term
 from chainrule.derivation.arrays import SMALL
+from chainrule.errors import UNFIT
 from chainrule.livepage.passes import all_names, identifiers, leaf_names, shortened
 from chainrule.livepage.subject import Subject
 from chainrule.maths import latex, plain
@@ -155,7 +156,7 @@ def formula_of(subject: Subject, step: Step) -> Any:
     try:
         term: Term = term_of(step, {x: live.letters[x] for x in step.input_steps})
         return tree_of_term(term, live.whole_symbols)
-    except REFUSALS:
+    except UNFIT:
         return None
 
 

@@ -18,8 +18,8 @@ from chainrule.core.labels import find_labels, names_by_role
 from chainrule.core.operation import Fused, Pointwise
 from chainrule.core.operators import NO_SETTINGS
 from chainrule.core.state import Quiet
-from chainrule.core.term import REFUSALS, Term
-from chainrule.errors import GraphError
+from chainrule.core.term import Term
+from chainrule.errors import UNFIT, GraphError
 from chainrule.maths import Symbol, Tree, plain, unicode
 from chainrule.maths.names import symbol_named, symbols_for
 from chainrule.maths.of_terms import tree_of_term
@@ -175,7 +175,7 @@ class Live:
             return ""
         try:
             return self.printed(term_of(step, letters), names, printer)
-        except REFUSALS:
+        except UNFIT:
             return ""
 
     def printed(self, term: Any, names: Mapping[Term, Tree], printer: Callable[[Tree], str]) -> str:
@@ -293,7 +293,7 @@ class Live:
             found = handed_back(step.op, slot, g, out, letters, step.settings)
             printed = symbols_for({"g": step.shape})["g"]
             text = self.printed(simplify(found), {**self.symbols, g: printed}, unicode)
-        except REFUSALS:
+        except UNFIT:
             return ""
         return text if len(text) <= LONGEST_FACTOR else ""
 

@@ -14,8 +14,8 @@ from chainrule.core.forward import tangents_of
 from chainrule.core.graph import gradients_of
 from chainrule.core.operation import Linear, Operation, Pointwise
 from chainrule.core.stand_in import Shape
-from chainrule.core.term import REFUSALS, Term, constant, forward_order, frozen, name_of
-from chainrule.errors import GraphError
+from chainrule.core.term import Term, constant, forward_order, frozen, name_of
+from chainrule.errors import UNFIT, GraphError
 from chainrule.maths import Applied, Number, Tree, plain, tree_of
 from chainrule.maths.of_terms import tree_of_term
 from chainrule.maths.tree import applied
@@ -133,7 +133,7 @@ def in_trees(op: Operation, slot: int, out: Tree, inputs: Sequence[Any], setting
             return tree_of(op.partial(slot, out, inputs, settings))
         term, symbols = kept[key]
         return tree_of_term(term, {x: tree for x, tree in zip(symbols, (out, *inputs), strict=True) if is_tree(tree)})
-    except REFUSALS:
+    except UNFIT:
         return None
 
 
@@ -143,7 +143,7 @@ def partial(op: Pointwise, slot: int, inputs: Sequence[Any], settings: dict[str,
     given = [term if is_tree(x) else x for term, x in zip(terms, inputs, strict=True)]
     try:
         return simplify(op.partial(slot, out, given, settings)), (out, *terms)
-    except REFUSALS:
+    except UNFIT:
         return None
 
 
@@ -172,7 +172,7 @@ def handed_back_in_trees(
         result = letters.new("out", out.shape, out)
         tree = tree_of_term(simplify(handed_back(op, slot, arriving, result, letters.terms, settings)), letters.trees)
         return tree if len(plain(tree)) <= LONGEST else None
-    except REFUSALS:
+    except UNFIT:
         return None
 
 
@@ -195,7 +195,7 @@ def jacobian(
     try:
         moved = handed_on(op, slot, moving, letters.new("out", out.shape, out), letters.terms, settings)
         return LinearMap(moving, letters.trees).matrix(moved)
-    except REFUSALS:
+    except UNFIT:
         return None
 
 

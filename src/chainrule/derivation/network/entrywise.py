@@ -14,8 +14,9 @@ import numpy as np
 
 from chainrule.core.graph import gradients_of
 from chainrule.core.operation import Pointwise
-from chainrule.core.term import REFUSALS, Term, constant, forward_order, name_of, replay, symbol
+from chainrule.core.term import Term, constant, forward_order, name_of, replay, symbol
 from chainrule.derivation.tape.tape import Tape
+from chainrule.errors import UNFIT
 from chainrule.maths import Symbol, Tree, plain
 from chainrule.maths.of_terms import tree_of_term
 from chainrule.program import Step, term_of
@@ -47,7 +48,7 @@ def entrywise(
         if not whole.gives(found, tape.all_gradients[node if below is None else below]):
             return None
         return tree_of_term(simplify(found) if isinstance(found, Term) else found, whole.printed)
-    except REFUSALS:
+    except UNFIT:
         return None
 
 

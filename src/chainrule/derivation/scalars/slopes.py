@@ -17,11 +17,11 @@ from chainrule.core.differential import Differential
 from chainrule.core.operation import Linear, Pointwise
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
-from chainrule.core.term import REFUSALS, Term, forward_order, replay, symbol, symbols_in
+from chainrule.core.term import Term, forward_order, replay, symbol, symbols_in
 from chainrule.derivation.scalars.graph import Edge, Node, Place, ScalarGraph, placed
 from chainrule.derivation.tape.tape import Tape, has_nan, without_casts
 from chainrule.derivation.tape.ties import untied
-from chainrule.errors import ChainruleError
+from chainrule.errors import UNFIT, ChainruleError
 from chainrule.maths import Tree, numeral
 from chainrule.maths.check import rounding_of
 from chainrule.maths.numerals import FULL
@@ -182,7 +182,7 @@ class Slopes:
         whole = self._wholes[node]
         try:
             found = of_entry(node.op, slot, there, here, whole.out, whole.inputs, whole.settings, whole.formulas)
-        except REFUSALS:
+        except UNFIT:
             return None
         return found if size_of(found) <= MOST_OPERATIONS else None
 

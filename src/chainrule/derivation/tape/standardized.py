@@ -16,6 +16,8 @@ import numpy as np
 from chainrule.core.graph import gradients_of
 from chainrule.core.operation import book
 from chainrule.core.tensor import Tensor
+from chainrule.core.term import name_of
+from chainrule.core.walk import finished_first
 from chainrule.maths import Symbol
 from chainrule.maths.names import unlike
 from chainrule.printable import in_words
@@ -59,11 +61,11 @@ class Standardized(NamedTuple):
 
 def standardized(node: Node) -> Standardized | None:
     """How a node is a normalisation; None where it is none."""
-    if operation_of(node) != "div":
+    if name_of(node) != "div":
         return None
     away, spread = map(unrepeated, node.inputs)
     again, axis, eps = averaged_square(spread)
-    if operation_of(away) != "sub" or operation_of(again) != "sub" or not isinstance(eps, float | int):
+    if name_of(away) != "sub" or name_of(again) != "sub" or not isinstance(eps, float | int):
         return None
     x = away.inputs[0]
     for difference in (away, again):
@@ -73,40 +75,36 @@ def standardized(node: Node) -> Standardized | None:
             return None
     if not is_kept(spread, x, axis):
         return None
-    return Standardized(x, spread, axis, float(eps), frozenset(between(node, x) - {node, spread}))
+    inside = finished_first([node], lambda y: [z for z in y.inputs if z is not x and name_of(z)])
+    return Standardized(x, spread, axis, float(eps), frozenset({*inside} - {node, spread}))
 
 
 def averaged_square(spread: Any) -> tuple[Any, Any, Any]:
     """Of what, along which axes, something is the root of the mean square, and what was added to that; else nothing."""
-    if operation_of(spread) == "length":
+    if name_of(spread) == "length":
         x, count = spread.inputs[0], spread.settings["count"]
         is_mean = count * math.prod(spread.shape) == math.prod(x.shape)
         return (x, spread.settings["axis"], 0.0) if is_mean else (None, None, None)
-    total: Any = spread.inputs[0] if operation_of(spread) == "sqrt" else None
-    variance, eps = total.inputs if operation_of(total) == "add" else (total, 0.0)
+    total: Any = spread.inputs[0] if name_of(spread) == "sqrt" else None
+    variance, eps = total.inputs if name_of(total) == "add" else (total, 0.0)
     squares, axis = average_of(variance)
-    power: Any = squares.inputs[1] if operation_of(squares) == "pow" else None
-    is_square = operation_of(squares) == "square" or (isinstance(power, float | int) and power == 2)
+    power: Any = squares.inputs[1] if name_of(squares) == "pow" else None
+    is_square = name_of(squares) == "square" or (isinstance(power, float | int) and power == 2)
     return (squares.inputs[0], axis, eps) if is_square else (None, None, None)
-
-
-def operation_of(x: Any) -> str:
-    """The name of what made a node or a step; empty for a leaf, and for what is none."""
-    return getattr(getattr(x, "op", None), "name", "")
 
 
 def unrepeated(x: Any) -> Any:
     """What an array is repeated from."""
-    return x.inputs[0] if operation_of(x) == "broadcast_to" else x
+    return x.inputs[0] if name_of(x) == "broadcast_to" else x
 
 
 def average_of(x: Any) -> tuple[Any, Any]:
     """What something is the mean of, and along which axes; nothing where it is no mean."""
-    if operation_of(x) == "mean":
+    if name_of(x) == "mean":
         return x.inputs[0], x.settings["axis"]
-    parts: tuple[Any, Any] = x.inputs if operation_of(x) == "div" else (None, None)
+    parts: tuple[Any, Any] = x.inputs if name_of(x) == "div" else (None, None)
     total, count = parts
-    if operation_of(total) == "sum" and isinstance(count, float | int):
+    if name_of(total) == "sum" and isinstance(count, float | int):
         if count * math.prod(total.shape) == math.prod(total.inputs[0].shape):
             return total.inputs[0], total.settings["axis"]
     return None, None
@@ -118,18 +116,6 @@ def is_kept(average: Any, x: Any, axis: Any) -> bool:
     kept = tuple([1 if i in gone else n for i, n in enumerate(x.shape)])
     own = tuple(average.shape)
     return (1,) * (x.ndim - len(own)) + own == kept
-
-
-def between(node: Node, x: Node) -> set[Node]:
-    """A node and all that it was made of, down to something."""
-    found: set[Node] = set()
-    stack = [node]
-    while stack:
-        now = stack.pop()
-        if now is not x and now not in found and operation_of(now):
-            found.add(now)
-            stack += now.inputs
-    return found
 
 
 def letters_of_normalisations(nodes: Iterable[Node], taken: set[Symbol]) -> dict[Node, Symbol]:

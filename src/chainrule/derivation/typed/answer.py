@@ -19,12 +19,11 @@ from chainrule.core.graph import backward_order
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
 from chainrule.core.term import Term, constant, symbol
-from chainrule.derivation.checked import CANCELLED, Checking, without_numbers
-from chainrule.derivation.equations import TOO_FEW_DIGITS, Show, with_places
+from chainrule.derivation.checked import Checking
+from chainrule.derivation.equations import with_places
 from chainrule.derivation.explain import explain
 from chainrule.derivation.fitting import blocks_of, fit, piece_of
 from chainrule.derivation.formats.displayed import MOST_LINES, lines_of
-from chainrule.derivation.meaning import direction, of_a_step
 from chainrule.derivation.notation import USUAL
 from chainrule.derivation.notation import derivative as leibniz
 from chainrule.derivation.pitfalls import TINY, left_over_in, size_of_terms
@@ -39,7 +38,6 @@ from chainrule.derivation.record import (
     Large,
     Note,
     Paragraph,
-    rebuilt,
 )
 from chainrule.derivation.tape.conventions import LAYOUTS
 from chainrule.derivation.tape.nodes import numbers_of
@@ -50,29 +48,27 @@ from chainrule.derivation.typed.closed_forms import ClosedForms, rules_story, sh
 from chainrule.derivation.typed.comparison import Comparison, compare_with_differences
 from chainrule.derivation.typed.formula import TypedFormula, formula_from, items_of
 from chainrule.derivation.typed.line_by_line import LineByLine, line_by_line
+from chainrule.derivation.typed.own_digits import is_legend, with_digits_of, with_numbers_of_formulas
 from chainrule.derivation.typed.room import as_one_of_several, in_room
 from chainrule.derivation.vector import JACOBIAN
-from chainrule.derivation.words import ZERO, Words, listed, said, text_of
+from chainrule.derivation.words import Words, listed, said
 from chainrule.errors import ChainruleError, FormulaError, GraphError
 from chainrule.expression.arguments import numbers_in, values_of
 from chainrule.maths import Derivative as Slope
-from chainrule.maths import Matrix, Number, Relation, Symbol, Tree
+from chainrule.maths import Matrix, Number, Symbol, Tree
 from chainrule.maths.check import (
     AMPLIFIED,
     EPSILON,
-    LEFT,
-    ROUNDING,
     as_written,
     loose,
     moved_by_rounding,
-    place_shown,
     rounding_of,
     undefined,
 )
 from chainrule.maths.numerals import DIGITS
 from chainrule.maths.of_terms import readable
-from chainrule.maths.tree import all_parts, applied, equation, has_letters
-from chainrule.maths.values import Values, value
+from chainrule.maths.tree import all_parts, applied
+from chainrule.maths.values import Values
 from chainrule.rewrite import shortest
 from chainrule.rewrite.order import symbols_in_order
 from chainrule.transforms import grad, jacobian
@@ -226,7 +222,8 @@ class Answer:
             sizes = [float(np.max(np.abs(x), initial=0.0)) for x in known]
             self.largest = max([x for x in sizes if np.isfinite(x)], default=0.0)
         engine, slopes = slopes, {name: self.settled_slope(name, slope) for name, slope in slopes.items()}
-        base = self.without_digits_of_rounding(base, engine, slopes)
+        engines, settled = [{self.letter(x): slope for x, slope in found.items()} for found in (engine, slopes)]
+        base = with_numbers_of_formulas(base, self.output, engines, settled, self.options.digits, self.options.nudge)
         opening = self.opening(slopes)
         second = self.second_order() if self.options.order > 1 else []
         story = rules_story(self.closed)
@@ -245,11 +242,12 @@ class Answer:
         products = self.products(slopes)
         environment = self.environment()
         given = {self.typed.symbol(name) for name in self.values or ()}
-        about = (self.rounding_of_letter, self.left_over_of_letter, given)
-        checking = Checking(environment, 0.0, DIGITS, *about)
+        checking = Checking(
+            environment, rounding_of=self.rounding_of_letter, left_over=self.left_over_of_letter, given=given
+        )
         opening, second, products = map(checking.of, (opening, second, products))
-        if len(slopes) == 1:
-            base = self.with_the_digits_of(opening, base)
+        if len(slopes) == 1 and not np.ndim(self.entered.get(name := self.letter(self.typed.wrt[0]), 0.0)):
+            base = with_digits_of(opening, name, base)
         own = (*opening, *second, *products)
         known = {x.symbol: x for x in base.known}
         for letter, x in checking.numbers_of_letters(own):
@@ -365,9 +363,18 @@ class Answer:
         """The derivatives in whole names, as symbols."""
         return {self.left_side(name) for name in self.typed.wrt}
 
+    def letter(self, name: str) -> Slope:
+        """The derivative in a whole name as a symbol."""
+        return leibniz(self.output, self.typed.symbol(name))
+
+    @cached_property
+    def name_of(self) -> dict[Tree, str]:
+        """The name of each such symbol."""
+        return {self.letter(name): name for name in self.typed.wrt}
+
     def left_side(self, name: str) -> Tree:
-        """The derivative in a whole name as a symbol, transposed where that is what is shown."""
-        slope = leibniz(self.output, self.typed.symbol(name))
+        """That symbol, transposed where that is what is shown."""
+        slope = self.letter(name)
         return slope.T if self.is_transposed(name) else slope
 
     def is_transposed(self, name: str) -> bool:
@@ -488,77 +495,6 @@ class Answer:
             story += self.piece_by_piece(below, np.asarray(slope))
         return story
 
-    def without_digits_of_rounding(
-        self, base: Derivation, engine: Mapping[str, Any], slopes: Mapping[str, Any]
-    ) -> Derivation:
-        """A page on which derivatives have the numbers of their formulas alone, where others have fewer digits."""
-        show = Show(self.options.digits)
-        engines, settled = [
-            {leibniz(self.output, self.typed.symbol(x)): slope for x, slope in found.items()}
-            for found in (engine, slopes)
-        ]
-        only = next(iter(settled)) if len(settled) == 1 else None
-        if only is not None and not np.ndim(settled[only]):
-            base = replace(base, gradient=float(settled[only]))
-
-        def seen(x: Any) -> Any:
-            if not isinstance(x, Equation | Relation) or not isinstance(name := x.sides[0], Slope):
-                return None
-            digits = x.digits if isinstance(x, Equation) else self.options.digits
-            # What is added up there line by line is none yet.
-            is_sum = isinstance(x, Equation) and ":" in x.between
-            if is_sum or name not in settled:
-                return x
-            if has_letters(last := x.sides[-1]):
-                # Its letters stand for what the engine has.
-                if isinstance(x, Relation) or not is_off(engines[name], settled[name]):
-                    return x
-                return without_numbers(x, TOO_FEW_DIGITS)
-            if is_shown(last, settled[name], digits):
-                return x
-            if not np.any(value(last, {})) and np.array_equal(engines[name], settled[name]):
-                return x  # It is said there that rounding left what the computer has.
-            if isinstance(x, Relation):
-                return name if np.ndim(settled[name]) else equation(name, show(settled[name]))
-            return without_numbers(replace(x, note="") if x.sides[-1] == Number("0") else x, TOO_FEW_DIGITS)
-
-        title, story, short = rebuilt((base.title, base.story, base.short), seen)
-        if (title, short) == (base.title, base.short):
-            return replace(base, story=story)
-        # Nor does it say why a derivative would be 0 that is not.
-        story, short = [tuple([x for x in blocks if not says_why_zero(x)]) for blocks in (story, short)]
-        # What the engine's number would say of a step is another thing.
-        kept = [x for x in short if not isinstance(x, Paragraph) or is_legend(x)]
-        if only is not None:
-            kept.append(Paragraph(self.meaning(only, settled[only])))
-        return replace(base, title=title, story=story, short=tuple(kept))
-
-    def meaning(self, name: Slope, slope: Any) -> Words:
-        """What a derivative says of a small step."""
-        if np.ndim(slope):
-            return direction(self.output, slope, self.options.digits)
-        return of_a_step(self.output, name.below, float(slope), self.options.nudge, is_bent=True)
-
-    def with_the_digits_of(self, opening: Sequence[Block], base: Derivation) -> Derivation:
-        """A page whose title has the digits that a derivative has; where it has none, nothing is made of its number."""
-        name = leibniz(self.output, self.typed.symbol(self.typed.wrt[0]))
-        told = next((x for x in opening if isinstance(x, Equation) and x.sides[0] == name), None)
-        if told is None or np.ndim(self.entered.get(name, 0.0)):
-            return base
-        is_lost = not told.numbers and any([words in text_of(told.note) for words in (CANCELLED, TOO_FEW_DIGITS)])
-
-        def seen(x: Any) -> Any:
-            if not isinstance(x, Relation) or x.sides[0] != name or not (told.numbers or is_lost):
-                return None
-            return name if is_lost else equation(name, told.sides[-1])
-
-        base = replace(base, title=rebuilt(base.title, seen))
-        if not is_lost:
-            return base
-        kept = [x for x in base.short if not isinstance(x, Paragraph) or is_legend(x)]
-        words = said("Rounding leaves too few digits of ", name, " to say what a step does.")
-        return replace(base, short=(*kept, Paragraph(words)))
-
     def settled_slope(self, name: str, slope: Any) -> Any:
         """A derivative as its formula has it, where there is one; one that the engine does not have is a fault."""
         found = self.closed.found.get(name)
@@ -591,15 +527,13 @@ class Answer:
 
     def rounding_of_letter(self, letter: Tree, number: Any) -> float:
         """How far the engine's number for a letter of the page may be off by rounding, if it is a derivative."""
-        names = {leibniz(self.output, self.typed.symbol(name)): name for name in self.typed.wrt}
-        name = names.get(letter) if isinstance(letter, Slope) else None
+        name = self.name_of.get(letter)
         return 0.0 if name is None else self.rounding_of(name)
 
     def left_over_of_letter(self, letter: Tree, number: Any) -> Any:
         """Which entries of a derivative the engine has only because rounding left them of what cancels out."""
-        names: dict[Tree, str] = {leibniz(self.output, self.typed.symbol(name)): name for name in self.typed.wrt}
         is_tiny = np.any(np.abs(number) <= TINY * self.largest) and not self.term.shape
-        tape = self.tape_of(names[letter]) if is_tiny and letter in names else None
+        tape = self.tape_of(self.name_of[letter]) if is_tiny and letter in self.name_of else None
         if tape is None:
             return np.zeros(np.shape(number), bool)
         return np.reshape(left_over_in(tape, tape.wrt[0]), np.shape(number))
@@ -744,35 +678,6 @@ class Answer:
                 shown([HESSIAN], blocks, self.options.digits),
             ]
         return story
-
-
-def is_off(engine: Any, slope: Any) -> bool:
-    """Whether the engine has other digits of a derivative than its formula, by more than a page says nothing of."""
-    with Quiet():
-        return bool(np.any(np.abs(engine - slope) > ROUNDING * np.max(np.abs(slope), initial=0.0) + LEFT))
-
-
-def is_shown(shown: Tree, slope: Any, digits: int) -> bool:
-    """Whether the result of an equation is this derivative in the digits that it shows."""
-    number = np.asarray(value(shown, {}), dtype=float)
-    if number.size != np.size(slope):
-        return False
-    allowed = place_shown(shown, digits) * (1 + ROUNDING) + ROUNDING * np.max(np.abs(slope), initial=0.0) + LEFT
-    # It may stand there in either layout.
-    turned = [np.reshape(x, number.shape) for x in (slope, np.transpose(slope))]
-    with Quiet():
-        near = [np.all((np.abs(number - x) <= allowed) | (number == x)) or np.any(np.isnan(x)) for x in turned]
-    return any(near)
-
-
-def says_why_zero(block: Block) -> bool:
-    """Whether words say why a gradient is 0."""
-    return isinstance(block, Note) and text_of(block.text).startswith(ZERO)
-
-
-def is_legend(block: Block) -> bool:
-    """Whether words say what letters stand for."""
-    return isinstance(block, Paragraph) and block.text[0] == "Here "
 
 
 def same(formula: Any, engine: Any, rounding: float = 0.0) -> bool:

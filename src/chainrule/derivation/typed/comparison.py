@@ -121,7 +121,7 @@ def entry_row(typed: TypedFormula, c: Compared, digits: int) -> tuple[Words, ...
         said(numeral(best.step, SIZE_DIGITS)) if best else "",
         said(numeral(best.error, SIZE_DIGITS)) if best else "",
         imaginary,
-        c.verdict + " to compare" * (c.verdict == "no number"),
+        "no number to compare" if c.verdict == "no number" else c.verdict,
     )
 
 

@@ -96,10 +96,8 @@ def compared(
             Quotient(step, value, distance(value, derivative))
             for step, value in zip(steps, slopes.reshape(-1, *derivative.shape), strict=True)
         ]
-        nearby = [
-            x for q in sorted(quotients, key=lambda q: abs(q.step - NEARBY * scale))[:1] for x in np.ravel(q.value)
-        ]
-        steep = max([abs(float(x)) for x in nearby if np.isfinite(x)], default=0.0)
+        nearby = min(quotients, key=lambda q: abs(q.step - NEARBY * scale)).value
+        steep = float(np.max(np.abs(nearby), initial=0.0, where=np.isfinite(nearby)))
         size = float(np.abs(found.here).max(initial=0.0))
         allowed = RELATIVE * float(np.abs(derivative).max(initial=0.0) + steep) + ROUNDING * size / scale
         sides = sides_of_kink(found, derivative.shape)
