@@ -7,12 +7,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import pairwise
-from shutil import which
 from typing import Any
 
 import numpy as np
 
-from benchmarks.harness import MICROSECOND, Report, Row, Worker, agree, timed
+from benchmarks.harness import MICROSECOND, TORCH_COMPILES, Report, Row, Worker, agree, timed
 
 STEPS = 100
 """Steps of one scan."""
@@ -170,10 +169,9 @@ def torchs(name: str, how: str) -> Callable[[int], float]:
 
 def by_hand(name: str, how: str) -> Callable[[int], float]:
     """The contestant without a library of derivatives: backpropagation written by hand in NumPy."""
-    net = NETS[name]
+    from benchmarks.networks import sigmoid
 
-    def sigmoid(z: Any) -> Any:
-        return 1 / (1 + np.exp(-z))
+    net = NETS[name]
 
     def step(state: Any, x: Any, y: Any) -> Any:
         layers = list(zip(state["p"][::2], state["p"][1::2], strict=True))
@@ -249,7 +247,7 @@ def contestants(net: Net, how: str, absent: set[str]) -> dict[str, tuple[str, st
         peers["NumPy by hand"] = "by_hand", how, None
         if "torch" not in absent:
             peers["PyTorch, eager"] = "torchs", "eager", None
-            if which("g++"):  # which torch.compile calls
+            if TORCH_COMPILES:
                 peers["torch.compile"] = "torchs", "compiled", None
     return peers
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from shutil import which
 from statistics import median
 from typing import Any
 
@@ -19,6 +20,8 @@ UNIT_NAMES = {1.0: "s", MILLISECOND: "ms", MICROSECOND: "µs", NANOSECOND: "ns",
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 """The cores that this process had when it started; none where nothing can tell."""
+TORCH_COMPILES = which("g++") is not None
+"""Whether the compiler that `torch.compile` calls is there."""
 
 
 class DisagreementError(Exception):

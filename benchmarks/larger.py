@@ -7,12 +7,22 @@ import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
-from shutil import which
 from typing import Any
 
 import numpy as np
 
-from benchmarks.harness import MEGABYTE, MILLISECOND, Report, Row, Worker, agree, alternate, pinned, timed
+from benchmarks.harness import (
+    MEGABYTE,
+    MILLISECOND,
+    TORCH_COMPILES,
+    Report,
+    Row,
+    Worker,
+    agree,
+    alternate,
+    pinned,
+    timed,
+)
 
 CONTEXT, WIDTH, HEADS, BLOCKS, SYMBOLS = 64, 64, 4, 4, 65
 BATCHES = {"CNN 16c3-pool-32c3-pool-10": 64, "GPT 4 layers, 64 wide": 16, "784-100-10": 128}
@@ -168,7 +178,7 @@ def larger() -> Report:
     """A step of both networks, by the engine and compiled, on one core and on two."""
     report = Report()
     peers = {} if report.missing(["torch"]) else {"torch": "PyTorch, eager"}
-    if peers and which("g++"):  # which torch.compile calls
+    if peers and TORCH_COMPILES:
         peers["torch.compile"] = "torch.compile"
     for name in ("CNN 16c3-pool-32c3-pool-10", "GPT 4 layers, 64 wide"):
         for cores, where in report.cores():
