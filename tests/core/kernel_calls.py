@@ -81,8 +81,8 @@ def calls(name, shape, dtype, draw):
         "negative_log_likelihood": (x, places),
         "normalized": (x, 1e-5),
         "outer_sum": (rows[:, :7].copy(), rows),
-        "soften": (x,),
-        "soften_back": (x, np.abs(y)),
+        "softmax_rows": (x,),
+        "softmax_rows_backward": (x, np.abs(y)),
         "relu": (x,),
         "relu_back": (y, np.maximum(x, 0), x),
         "silu": (3 * x,),
@@ -91,7 +91,7 @@ def calls(name, shape, dtype, draw):
         "tanh_back": (y, np.tanh(x), x),
         "plus": (x, row),
         "squared_distance": (x, y),
-        "surprise_at_answers": (5 * x, np.clip(y, 0, 1), 0.5, 2.0),
+        "bce_with_logits": (5 * x, np.clip(y, 0, 1), 0.5, 2.0),
         "weighted": (rows, weights, weights[:, 0].copy()),
     }[name]
 

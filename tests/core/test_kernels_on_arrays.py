@@ -158,14 +158,14 @@ def test_a_users_function_is_not_taken_for_one_of_ours(monkeypatch):
         return 3 * x
 
     @cr.pointwise(r"{x}^2", partials=(lambda out, x: 2 * x,))
-    def soften(x):
+    def softmax_rows(x):
         """A square."""
         return x * x
 
     x = np.array([[1.0, 2.0]])
     np.testing.assert_array_equal(normalized(x, 1e-5), [[3.0, 6.0]])
     given = cr.Tensor(x, requires_grad=True)
-    cr.sum(soften(given) * 1.0).backward()
+    cr.sum(softmax_rows(given) * 1.0).backward()
     np.testing.assert_array_equal(given.grad.numpy(), [[2.0, 4.0]])
 
 
@@ -189,12 +189,12 @@ def test_a_readonly_parameter_is_not_written_to():
 def test_nan_and_infinity_keep_their_meaning():
     x = np.array([[np.nan, 0.0], [np.inf, 0.0], [-np.inf, 0.0], [1e308, -1e308]])
     with np.errstate(all="ignore"):
-        np.testing.assert_array_equal(quick["soften"](x.copy()), kernels["soften"](x.copy()))
+        np.testing.assert_array_equal(quick["softmax_rows"](x.copy()), kernels["softmax_rows"](x.copy()))
         np.testing.assert_array_equal(quick["normalized"](x[:3], 1e-5), kernels["normalized"](x[:3], 1e-5))
         odd = np.array([np.nan, np.inf, -np.inf, 1e308, -800.0, 800.0, 0.0, -0.0])
         for i, answer in ((i, answer) for i in range(8) for answer in (0.0, 0.25, 1.0)):
             given = odd[i : i + 1], np.array([answer]), 1.0, 3.0
-            np.testing.assert_array_equal(quick["surprise_at_answers"](*given), kernels["surprise_at_answers"](*given))
+            np.testing.assert_array_equal(quick["bce_with_logits"](*given), kernels["bce_with_logits"](*given))
             by_machine = quick["binary_cross_entropy_x"](np.ones(()), *given)
             right = ADJOINTS["binary_cross_entropy_x"](np.ones(()), *given)
             np.testing.assert_allclose(by_machine, right, rtol=1e-15)

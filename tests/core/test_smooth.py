@@ -16,7 +16,7 @@ def erfc(x):
     return mpmath.erfc(max(-1000, min(1000, x)))  # mpmath refuses larger ones; there it is 2, and less than any float
 
 
-def share_below(x):
+def normal_cdf(x):
     return erfc(-x / mpmath.sqrt(2)) / 2
 
 
@@ -27,12 +27,12 @@ def sigmoid(x):
 RIGHT = {
     "erf": mpmath.erf,
     "erfc": erfc,
-    "gelu": lambda x: x * share_below(x),
+    "gelu": lambda x: x * normal_cdf(x),
     "logistic": sigmoid,
     "silu": lambda x: x * sigmoid(x),
     "erf_back": lambda x: 2 / mpmath.sqrt(mpmath.pi) * mpmath.exp(-x * x),
     "erfc_back": lambda x: -2 / mpmath.sqrt(mpmath.pi) * mpmath.exp(-x * x),
-    "gelu_back": lambda x: share_below(x) + x * mpmath.npdf(x),
+    "gelu_back": lambda x: normal_cdf(x) + x * mpmath.npdf(x),
     "silu_back": lambda x: sigmoid(x) * (1 + x * sigmoid(-x)),
 }
 

@@ -24,7 +24,7 @@ from chainrule.errors import ChainruleError, ShapeError
 from chainrule.program import Kind, Step, Trace
 from chainrule.program.steps import replaced
 from chainrule.program.trace import trace
-from chainrule.rules.kernels import column_sums, less_one, outer_sum, soften, soften_back
+from chainrule.rules.kernels import column_sums, less_one, outer_sum, softmax_rows, softmax_rows_backward
 from chainrule.rules.linear import count
 from chainrule.transforms import vjp
 
@@ -300,9 +300,9 @@ class RulePrinter(Printer):
         if is_only(step, "sub") and x not in self.lines.names and (places := self.places_of_ones(step.inputs[1])):
             return less_one(self.reading(x), self.setting(places))
         if is_only(step, "softmax") and step.settings["axis"] in (-1, step.ndim - 1) and self.is_fresh(x):
-            return soften(self.reading(x))
+            return softmax_rows(self.reading(x))
         if (softened := self.behind_shares(step)) is not None:
-            return soften_back(*map(self.reading, softened))
+            return softmax_rows_backward(*map(self.reading, softened))
         if is_only(step, "sum_to") and step.ndim == 1 and x.ndim > 1:
             return column_sums(self.reading(x))
         return super().text(step)

@@ -48,7 +48,7 @@ ROLES = {
     "squared_distance": "entries entries",
     "squared_error_x": "number entries entries number",
     "squared_error_y": "number entries entries number",
-    "surprise_at_answers": "entries entries number number",
+    "bce_with_logits": "entries entries number number",
 }
 """Kernels, rules and adjoints whose NumPy is recorded as a chain of the machine; what each argument is (arrays.h)."""
 
@@ -57,7 +57,7 @@ BACKWARD = frozenset({"erf", "erfc", "gelu", "relu", "sigmoid", "silu", "tanh"})
 
 DIRECT = frozenset({
     "adam_step", "add_to_rows", "column_sums", "cross_entropy_x", "layer_norm_w", "layer_norm_x",
-    "negative_log_likelihood", "normalized", "outer_sum", "plus", "soften", "soften_back", "weighted",
+    "negative_log_likelihood", "normalized", "outer_sum", "plus", "softmax_rows", "softmax_rows_backward", "weighted",
 })  # fmt: skip
 """Kernels and adjoints that the machine has by their names, each one instruction of its own or two."""
 

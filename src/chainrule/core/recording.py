@@ -28,7 +28,7 @@ FRESH, TOTAL, NOTHING = -1, -2, -3
 NAMES = {"add": "add", "subtract": "sub", "multiply": "mul", "divide": "div", "negative": "neg", "absolute": "abs"}
 """The operations whose names are not NumPy's."""
 
-PRIMITIVE = {"erf": "erf", "erfc": "erfc", "logistic": "sigmoid", "relu": "relu", "share_below": "share"}
+PRIMITIVE = {"erf": "erf", "erfc": "erfc", "logistic": "sigmoid", "relu": "relu", "normal_cdf": "share"}
 """Kernels and rules that are operations of the machine."""
 
 NUMBERS, FIRST_ARGUMENT = range(2)

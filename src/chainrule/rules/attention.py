@@ -15,7 +15,7 @@ from chainrule.rules.algebra import matmul
 from chainrule.rules.composed import softmax
 from chainrule.rules.derivatives import attention as derivatives
 from chainrule.rules.image_kernels import few_at_a_time
-from chainrule.rules.kernels import soften
+from chainrule.rules.kernels import softmax_rows
 from chainrule.rules.linear import index, reshape, swap, transpose
 
 
@@ -61,7 +61,7 @@ def attend(x, mask, heads, scale):
         questions, keys, values = heads_apart(x[some], 3, heads)
         fit = np.matmul(questions * scale, keys.swapaxes(-1, -2))
         fit += mask
-        heads_apart(out[some], 1, heads)[0] = np.matmul(soften(fit), values)
+        heads_apart(out[some], 1, heads)[0] = np.matmul(softmax_rows(fit), values)
     return out
 
 

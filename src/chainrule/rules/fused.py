@@ -11,10 +11,10 @@ from chainrule.core.operation import fused
 from chainrule.rules.composed import away_over_spread, log_softmax
 from chainrule.rules.derivatives import fused as derivatives
 from chainrule.rules.kernels import (
+    bce_with_logits,
     negative_log_likelihood,
     normalized,
     squared_distance,
-    surprise_at_answers,
     weighted,
 )
 from chainrule.rules.linear import index, mean, sum, transpose
@@ -69,7 +69,7 @@ def cross_entropy(x, *, target):
 )
 def binary_cross_entropy(x, y, *, at_one=1.0, at_zero=1.0):
     """The surprise at answers y from 0 to 1, weighed and added up; its gradient is the predicted shares minus them."""
-    return surprise_at_answers(x, y, at_one, at_zero)
+    return bce_with_logits(x, y, at_one, at_zero)
 
 
 @fused(

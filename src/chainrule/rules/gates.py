@@ -19,7 +19,7 @@ ROOT_TWO_BY_PI = float(np.sqrt(2 / np.pi))
 @pointwise(r"\operatorname{gelu}\left({x}\right)", of=lambda x: 0.5 * x * erfc(-HALF_ROOT * x), partials=derivatives)
 def gelu(x):
     """x times the chance that a standard normal number lies below x (Hendrycks and Gimpel, 2016)."""
-    return x * kernels.share_below(x)
+    return x * kernels.normal_cdf(x)
 
 
 @pointwise(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 
@@ -95,7 +96,7 @@ def erf(x):
 
 
 @kernel
-def share_below(x):
+def normal_cdf(x):
     """The share of the standard normal distribution below x."""
     return 0.5 * erfc(-HALF_ROOT * x)
 
@@ -225,7 +226,7 @@ def less_one(x, places):
 
 
 @kernel
-def surprise_at_answers(x, y, at_one, at_zero):
+def bce_with_logits(x, y, at_one, at_zero):
     """The surprise at answers from 0 to 1 to which the logistic of x gave their shares, weighed and added up."""
     rest = np.log1p(np.exp(np.minimum(x, -x)))
     return np.add.reduce(
@@ -331,31 +332,37 @@ def running_products(x, axis):
 
 
 @kernel
-def shares_of_powers(x, axis):
-    """e^x over the sum of e^x along axes, at any size of x."""
-    if x.dtype == bool:  # NumPy subtracts no truth values
-        x = x.astype(np.float64)
-    if not x.size:
-        return np.exp(x)
+def softmax_rows(x):
+    """The softmax of each row of an array that is nobody else's, in its place."""
+    x -= np.maximum.reduce(x, -1, keepdims=True)
+    np.exp(x, x)
+    x /= np.add.reduce(x, -1, keepdims=True)
+    return x
+
+
+def softmax_along_rows(x, axis):
+    """The softmax along the last axis, for which the machine has an instruction."""
     if x.ndim and axis in (-1, x.ndim - 1) and x.dtype.kind == "f":
-        return soften(x.copy())
+        return softmax_rows(x.copy())
+    return NotImplemented
+
+
+@partial(kernel, quick=softmax_along_rows)
+def softmax(x, axis):
+    """e^x over the sum of e^x along axes, at any size of x."""
     grown = np.exp(x - np.maximum.reduce(x, axis=axis, keepdims=True))
     return grown / np.add.reduce(grown, axis=axis, keepdims=True)
 
 
 @kernel
-def log_of_shares(x, axis):
-    """The logarithm of `shares_of_powers`, exact where those are 0 in floating point."""
-    if x.dtype == bool:
-        x = x.astype(np.float64)
-    if not x.size:
-        return np.exp(x)
+def log_softmax(x, axis):
+    """The logarithm of the softmax, exact where that is 0 in floating point."""
     below = x - np.maximum.reduce(x, axis=axis, keepdims=True)
     return below - np.log(np.add.reduce(np.exp(below), axis=axis, keepdims=True))
 
 
 @kernel
-def log_of_sum_of_powers(x, axis, keepdims):
+def logsumexp(x, axis, keepdims):
     """The logarithm of the sum of e^x along axes, at any size of x; of none it is minus infinity."""
     if x.dtype.kind in "biu":
         x = x.astype(np.float64)
@@ -373,16 +380,7 @@ def squared_distance(x, y):
 
 
 @kernel
-def soften(x):
-    """The softmax of each row of an array that is nobody else's, in its place."""
-    x -= np.maximum.reduce(x, -1, keepdims=True)
-    np.exp(x, x)
-    x /= np.add.reduce(x, -1, keepdims=True)
-    return x
-
-
-@kernel
-def soften_back(g, shares):
+def softmax_rows_backward(g, shares):
     """The gradient before a softmax from that after it, in its place; `shares` is what the softmax gave."""
     g -= np.add.reduce(g * shares, -1, keepdims=True)
     g *= shares

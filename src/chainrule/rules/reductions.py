@@ -84,6 +84,12 @@ def length(x, *, axis=None, keepdims=False, count=1.0):
     return kernels.length(x, axis, keepdims, count)
 
 
+def of_floats(kernel, x, axis):
+    """A kernel of x, of which truth values are numbers that NumPy can subtract; of nothing it is nothing."""
+    x = x.astype(np.float64) if x.dtype == bool else x
+    return kernel(x, axis) if x.size else np.exp(x)
+
+
 @differential(
     r"\operatorname{softmax}\left({x}\right)",
     differential=(lambda dx, out, x, axis: out * dx - sum(out * dx, axis=axis, keepdims=True) * out,),
@@ -92,7 +98,7 @@ def length(x, *, axis=None, keepdims=False, count=1.0):
 )
 def softmax(x, *, axis=-1):
     """Shares add up to 1: what one entry gains by a step of its own, all lose in proportion to their shares."""
-    return kernels.shares_of_powers(x, axis)
+    return of_floats(kernels.softmax, x, axis)
 
 
 @differential(
@@ -103,7 +109,7 @@ def softmax(x, *, axis=-1):
 )
 def log_softmax(x, *, axis=-1):
     """The logarithm of a share moves with its own entry, less the mean step of all, weighed by their shares."""
-    return kernels.log_of_shares(x, axis)
+    return of_floats(kernels.log_softmax, x, axis)
 
 
 @differential(
@@ -118,7 +124,7 @@ def log_softmax(x, *, axis=-1):
 )
 def logsumexp(x, *, axis=None, keepdims=False):
     """A smooth maximum moves with each entry by its share, the softmax."""
-    return kernels.log_of_sum_of_powers(x, axis, keepdims)
+    return kernels.logsumexp(x, axis, keepdims)
 
 
 def shares_of_total(x, total, axis):

@@ -371,7 +371,7 @@ static void run_rows(int what, PyObject *x, char *out) {
     run_words(w, sizeof w / sizeof w[0], memory);
 }
 
-static PyObject *soften(PyObject *Py_UNUSED(module), PyObject *x) {
+static PyObject *softmax_rows(PyObject *Py_UNUSED(module), PyObject *x) {
     if (!row_of(x) || !may_change(x))
         Py_RETURN_NOTIMPLEMENTED;
     run_rows(SOFTMAX, x, entries_of(x));
@@ -390,7 +390,7 @@ static int are_alike(PyObject *x, PyObject *y) {
     return row_of(x) && floats(x) == floats(y) && PyArray_SAMESHAPE((PyArrayObject *)x, (PyArrayObject *)y);
 }
 
-static PyObject *soften_back(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count) {
+static PyObject *softmax_rows_backward(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count) {
     if (count != 2 || !are_alike(args[0], args[1]) || !may_change(args[0]) || !goes_with(args[0], args[1]))
         Py_RETURN_NOTIMPLEMENTED;
     run_pairs(SHARED_OUT, args[1], args[0], args[1], args[0], 0);

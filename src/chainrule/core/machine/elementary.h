@@ -175,7 +175,7 @@ INLINE V OF_TYPE(erfc_above)(V z) {
 }
 
 /* The share of the normal distribution below x, and with `dense` x times its density besides. */
-INLINE V OF_TYPE(share_below)(V x, const int dense) {
+INLINE V OF_TYPE(normal_cdf)(V x, const int dense) {
     V z = OF_TYPE(at_most)((ENTRY)1.41 * FAR_OUT, OF_TYPE(size_of)(x)), bell = OF_TYPE(bell_of)(z, (ENTRY)0.5);
     V tail = (ENTRY)0.5 * bell * OF_TYPE(over_bell)(z * (ENTRY)0.70710678118654752), share = SELECT(x < 0, tail, 1 - tail);
     if (dense)
