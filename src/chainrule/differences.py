@@ -54,15 +54,6 @@ NEARBY = 3
 """So many of the largest steps say how steep a function is around."""
 
 
-@dataclass(frozen=True, slots=True)
-class Quotient:
-    """A central difference quotient, and how far it is from a derivative at most."""
-
-    step: float
-    value: Any
-    error: float
-
-
 @dataclass(frozen=True)
 class Ladder:
     """The outputs on both sides with steps from large to small; arrays have a row for each step."""
@@ -146,6 +137,11 @@ class Ladder:
         apart = np.abs(self.right[:, j] - self.left[:, j])
         k = np.flatnonzero(apart > SEEN * self.rounding[:, j])[-1]
         return float(self.left[k, j]), float(self.right[k, j])
+
+    def quotients(self, j: int, derivative: float) -> list[tuple[float, float, float]]:
+        """Each step with the quotient of an output, and how far that is from a derivative."""
+        found = zip(self.steps.tolist(), self.central[:, j].tolist(), strict=True)
+        return [(step, value, abs(value - derivative)) for step, value in found]
 
     def order(self, derivative: Array) -> float | None:
         """How fast what Taylor's first two terms leave over shrinks: with the step's square where both are right.

@@ -68,7 +68,7 @@ def test_a_forgotten_factor_differs():
 def test_a_kink_is_seen_and_its_slopes_are_measured(text, sides, within, outside):
     at_kink = comparison(text, within, x=0.0)
     assert at_kink.verdict == "kink"
-    np.testing.assert_allclose(at_kink.sides, sides, rtol=1e-6)
+    np.testing.assert_allclose(at_kink.worst.sides, sides, rtol=1e-6)
     assert at_kink.complex_step is None
     assert comparison(text, outside, x=0.0).verdict == "differs"
 
@@ -77,7 +77,7 @@ def test_a_kink_is_seen_and_its_slopes_are_measured(text, sides, within, outside
 def test_what_bends_is_no_kink(text, x):
     derivative = {"x**2": 0.0, "x*abs(x)": 0.0, "exp(20*x)": 20 * np.exp(10.0), "softplus(30*x)": 15.0}[text]
     found = comparison(text, derivative, x=x)
-    assert found.sides is None
+    assert found.worst.sides is None
     assert found.verdict == "agrees"
 
 
@@ -87,6 +87,12 @@ def test_what_bends_is_no_kink(text, x):
 )
 def test_without_numbers_there_is_no_verdict(text, x, derivative):
     assert comparison(text, derivative, x=x).verdict == "no number"
+
+
+def test_where_rounding_covers_the_differences_nothing_is_decided_but_by_a_complex_step():
+    assert comparison("1e18 + abs(x)", 1.0, x=1.5).verdict == "undecided"
+    assert comparison("1e18 + x", 1.0, x=1.5).verdict == "agrees"
+    assert comparison("1e18 + x", 2.0, x=1.5).verdict == "undecided"
 
 
 COMPLEX = [

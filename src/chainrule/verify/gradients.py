@@ -245,8 +245,7 @@ def errors_by_step(steps: Ladder | None, outcome: Compared) -> tuple[tuple[float
     """How far the quotient with each step is from the derivative that is compared."""
     if steps is None:
         return ()
-    gaps = np.abs(steps.central[:, outcome.output] - outcome.given)
-    return tuple([(float(h), float(gap)) for h, gap in zip(steps.steps, gaps, strict=True)])
+    return tuple([(step, gap) for step, _, gap in steps.quotients(outcome.output, outcome.given)])
 
 
 def advice(verdict: str, faults: Sequence[str], subject: Subject) -> str:

@@ -27,7 +27,14 @@ COMPLEX = Unknown(Symbol("Im"), (Unknown(F, (X + Symbol("i") * H,)),)) / H
 SIZE_DIGITS = 2
 """Of an error, whose size alone says something."""
 
-TALLY = {"agrees": "In agreement", "differs": "Not in agreement", "kink": "At a kink", "no number": "Without a number"}
+TALLY = {
+    "differs": "Not in agreement",
+    "no number": "Without a number",
+    "undecided": "Undecided",
+    "kink": "At a kink",
+    "agrees": "In agreement",
+}
+"""Verdicts, in the order in which a reader must see them."""
 
 
 class Comparison(NamedTuple):
@@ -47,11 +54,11 @@ def compare_with_differences(typed: TypedFormula, slopes: Mapping[str, Any], dig
         slope = slopes[name][(..., *place)] if np.ndim(slopes[name]) else slopes[name]
         values, term = at[name]
         found.append(compared(typed.parsed.run, values, name, place, slope, term))
-    found.sort(key=lambda c: (order_of(c), -worst_error(c)))
+    found.sort(key=lambda c: ([*TALLY].index(c.verdict), -error_of(c)))
     every = sum(map(typed.size, typed.wrt)) if typed.entry is None else 1
     count = f"{len(found):,} of {every:,} entries" + (", spread evenly" if len(found) < every else "")
     verdicts = [c.verdict for c in found]
-    tally = ", ".join([f"{words}: {verdicts.count(x):,}" for x, words in TALLY.items() if x in verdicts])
+    tally = ", ".join([f"{TALLY[x]}: {verdicts.count(x):,}" for x in reversed(TALLY) if x in verdicts])
     story: list[Block] = [
         Heading("Compared with differences"),
         Paragraph(said("A central difference, ", CENTRAL, f", needs no derivative. Compared: {count}. {tally}.")),
@@ -63,17 +70,16 @@ def compare_with_differences(typed: TypedFormula, slopes: Mapping[str, Any], dig
         story.append(Paragraph(said("A complex step, ", COMPLEX, exact)))
     remarks = [remark(typed, c, digits) for c in found[:top] if c.verdict != "agrees"]
     words = said(f"Compared with differences: {count}. {tally}.", worst(typed, found[0], digits))
-    passed = all([c.verdict in ("agrees", "kink") for c in found])
+    passed = not {"differs", "no number"}.intersection(verdicts)
     return Comparison([*story, *remarks], [Paragraph(words), *remarks[:MOST_REMARKS]], passed)
 
 
 def worst(typed: TypedFormula, c: Compared, digits: int) -> Words:
     """The derivative that is farthest from its quotient, beside it."""
-    if c.best is None:
+    if not np.isfinite(c.worst.off):
         return ""
-    spot = telling_output(c)
-    ours, theirs = [numeral(float(x[spot]), digits) for x in (c.derivative, c.best.value)]
-    error = numeral(c.best.error, SIZE_DIGITS)
+    ours, theirs = [numeral(x, digits) for x in (c.worst.given, c.worst.differences)]
+    error = numeral(c.worst.off, SIZE_DIGITS)
     return said(" The largest error, ", error, ", is in ", entry_name(typed, c), ": ", ours, " beside ", theirs, ".")
 
 
@@ -90,14 +96,9 @@ def evenly(count: int, most: int) -> list[int]:
     return list(range(count)) if count <= most else sorted({round(x) for x in np.linspace(0, count - 1, max(most, 2))})
 
 
-def order_of(c: Compared) -> int:
-    """What a reader must see first."""
-    return ("differs", "no number", "kink", "agrees").index(c.verdict)
-
-
-def worst_error(c: Compared) -> float:
+def error_of(c: Compared) -> float:
     """How far the best quotient is off."""
-    return float("inf") if c.best is None else c.best.error
+    return c.worst.off if np.isfinite(c.worst.off) else np.inf
 
 
 def entries_table(typed: TypedFormula, found: list[Compared], digits: int) -> Table:
@@ -108,29 +109,22 @@ def entries_table(typed: TypedFormula, found: list[Compared], digits: int) -> Ta
 
 
 def entry_row(typed: TypedFormula, c: Compared, digits: int) -> tuple[Words, ...]:
-    """One derivative; of several outputs the one with the largest error."""
-    spot = telling_output(c)
-    best = c.best
+    """One derivative; of several outputs the one that must be seen first."""
+    best = None
+    if c.steps is not None and np.isfinite(c.worst.off):
+        best = c.steps.steps[c.steps.errors[:, c.worst.output].argmin()]
     imaginary: Words = "does not apply"
     if c.complex_step is not None:
         imaginary = said("off by ", numeral(distance(c.complex_step, c.derivative), SIZE_DIGITS))
     return (
         said(entry_name(typed, c)),
-        said(numeral(float(c.derivative[spot]), digits)),
-        said(numeral(float(best.value[spot]), digits)) if best else "no number",
-        said(numeral(best.step, SIZE_DIGITS)) if best else "",
-        said(numeral(best.error, SIZE_DIGITS)) if best else "",
+        said(numeral(c.worst.given, digits)),
+        "no number" if best is None else said(numeral(c.worst.differences, digits)),
+        "" if best is None else said(numeral(float(best), SIZE_DIGITS)),
+        "" if best is None else said(numeral(c.worst.off, SIZE_DIGITS)),
         imaginary,
         "no number to compare" if c.verdict == "no number" else c.verdict,
     )
-
-
-def telling_output(c: Compared) -> Place:
-    """Which output is farthest from its quotient."""
-    if c.best is None or not np.ndim(c.derivative):
-        return (0,) * np.ndim(c.derivative)
-    gap = np.abs(c.best.value - c.derivative)
-    return tuple(map(int, np.unravel_index(np.argmax(gap), gap.shape)))
 
 
 def entry_name(typed: TypedFormula, c: Compared) -> Tree:
@@ -139,14 +133,11 @@ def entry_name(typed: TypedFormula, c: Compared) -> Tree:
 
 def steps_table(typed: TypedFormula, c: Compared, digits: int) -> Table:
     """One entry with every step: the error falls with the step's square, then rises as rounding takes over."""
-    spot = telling_output(c)
+    quotients = [] if c.steps is None else c.steps.quotients(c.worst.output, c.worst.given)
     rows = [
-        (
-            said(numeral(q.step, SIZE_DIGITS)),
-            said(numeral(float(q.value[spot]), digits)),
-            said(numeral(q.error, SIZE_DIGITS)),
-        )
-        for q in sorted(c.quotients, key=lambda q: -q.step)
+        (said(numeral(step, SIZE_DIGITS)), said(numeral(value, digits)), said(numeral(error, SIZE_DIGITS)))
+        for step, value, error in quotients
+        if np.isfinite(error)
     ]
     caption = said(entry_name(typed, c), " with every step")
     return Table((said("Step ", H), "Difference", "Error"), tuple(rows), caption)
@@ -155,8 +146,8 @@ def steps_table(typed: TypedFormula, c: Compared, digits: int) -> Table:
 def remark(typed: TypedFormula, c: Compared, digits: int) -> Note:
     """Why a derivative does not simply agree."""
     name = entry_name(typed, c)
-    if c.verdict == "kink" and c.sides is not None:
-        left, right = (numeral(float(side[telling_output(c)]), digits) for side in c.sides)
+    if c.verdict == "kink" and c.worst.sides is not None:
+        left, right = (numeral(side, digits) for side in c.worst.sides)
         taken = (
             " on the right, so there is no derivative; chainrule takes the one of its convention, which lies between."
         )
@@ -166,4 +157,6 @@ def remark(typed: TypedFormula, c: Compared, digits: int) -> Note:
             said("In ", name, " there is no number to compare: the derivative or the function is not finite."),
             "warning",
         )
+    if c.verdict == "undecided":
+        return Note(said("In ", name, " rounding leaves too little of the differences to compare the derivative with."))
     return Note(said("In ", name, " the derivative is not what differences give."), "wrong")
