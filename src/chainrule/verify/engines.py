@@ -13,8 +13,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from chainrule.core import Value
 from chainrule.core.operation import Pointwise, book
 from chainrule.verify.engine import (
@@ -29,7 +27,8 @@ from chainrule.verify.engine import (
     run,
     truth,
 )
-from chainrule.verify.marking.local_changes import ACTIVATIONS, WRONG_SLOPES, slope_of
+from chainrule.verify.marking.local_changes import ACTIVATIONS, slope_of
+from chainrule.verify.marking.wrong_slopes import wrong_slopes
 from chainrule.verify.running import failure
 
 A, B = 1.5, 0.8
@@ -519,9 +518,7 @@ def confusions(op: Op, x: float, y: float) -> list[tuple[str, str, float]]:
     if method not in book:
         return []
     rule = book[method]
-    found = [
-        (name, says, float(wrong(np.float64(y), np.float64(x)))) for name, says, wrong in WRONG_SLOPES.get(method, ())
-    ]
+    found = [(wrong.name, wrong.says, float(wrong(x))) for wrong in wrong_slopes(method)]
     if method in MASKS:
         return [("relu-mask-wrong", "the mask is turned or left out", 1.0 if x < 0 else 0.0)]
     if method in ACTIVATIONS:

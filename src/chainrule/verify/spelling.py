@@ -25,6 +25,8 @@ HAT = "\u0302"
 FRACTION_SLASH = "\u2044"
 ROOT = re.compile(r"√\s*(\w+)")
 RAISED_T = re.compile(r"\^\s*(?:\{\s*)?[T⊤](?:\s*\})?(?!\w)")
+RAISED = re.compile(r"[⁰¹²³⁴-⁹⁺⁻]*[{0}][⁰¹²³⁴-⁹⁺⁻{0}]*".format("ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵘᵛʷˣʸᶻ"))
+"""A power with letters in it, as in eˣ⁻¹; ᵗ is left out, for it is a transpose as well."""
 LOWERED = re.compile(r"_\s*\{\s*(\w+)\s*\}")
 LENGTH = re.compile(r"(?:\|\||‖)([^|‖]+)(?:\|\||‖)")
 ABSOLUTE = re.compile(r"\|([^|]+)\|")
@@ -49,6 +51,7 @@ def typed(text: str, is_name: Callable[[str], bool]) -> str:
     """
     text = unicodedata.normalize("NFC", text)
     text = "".join([written_out(sign) for sign in text.translate(SAME)])
+    text = RAISED.sub(lambda match: f"^({unicodedata.normalize('NFKC', match[0])})", text)
     text = LOWERED.sub(r"_\1", text)
     text = ROOT.sub(r"sqrt(\1)", text).replace("√", "sqrt")
     text = LARGER.sub(r"\1imum(", text)

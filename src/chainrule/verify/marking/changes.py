@@ -20,14 +20,14 @@ from chainrule.program import Step
 from chainrule.verify.marking.local_changes import (
     ACTIVATIONS,
     AVERAGED,
-    WRONG,
     Slip,
     pointwise_shares,
     softmax_shares,
 )
 from chainrule.verify.marking.problem import Problem, edges_of, gradient_in
 from chainrule.verify.marking.rules_taken_wrong import rules_taken_wrong
-from chainrule.verify.marking.walk import Share, Walk
+from chainrule.verify.marking.walk import Arrival, Share, Walk
+from chainrule.verify.marking.wrong_slopes import WRONG
 from chainrule.verify.shapes import broadcasts
 
 Edge = tuple[Step, int]
@@ -123,8 +123,8 @@ def shares_of(problem: Problem, walks: Sequence[Walk], step: Step, slot: int, x:
     elif step.operation in ("sum", "mean"):
         n = float(x.size // max(step.size, 1))
         if n > 1:
-            yield Slip("wrong-average", f"divided by {n:g} once too often", lambda w, s, i, g: w.share(s, i, g) / n)
-            yield Slip("wrong-average", f"not divided by {n:g}", lambda w, s, i, g: w.share(s, i, g) * n)
+            yield Slip("wrong-average", f"divided by {n:g} once too often", lambda at: at.share / n)
+            yield Slip("wrong-average", f"not divided by {n:g}", lambda at: at.share * n)
     elif step.operation in ("softmax", "log_softmax"):
         yield from softmax_shares(step)
     else:
@@ -136,11 +136,11 @@ def shares_of(problem: Problem, walks: Sequence[Walk], step: Step, slot: int, x:
 def times(c: float, slots: Sequence[int]) -> Share:
     """What passes all the slots into which one value goes, times a constant; the change is made in one of them."""
 
-    def share(walk: Walk, step: Step, slot: int, g: Any) -> Any:
-        passed = c * walk.share(step, slot, g)
+    def share(at: Arrival) -> Any:
+        passed = c * at.share
         for other in slots:
-            if other != slot:
-                passed = passed + (c - 1.0) * walk.share(step, other, g)
+            if other != at.slot:
+                passed = passed + (c - 1.0) * at._replace(slot=other).share
         return passed
 
     return share
@@ -300,8 +300,7 @@ def constant_ratio(top: Any, bottom: Any) -> float | None:
 
 def ways(problem: Problem, wrt: Step) -> Iterator[Change]:
     """Where a value is used several times: one share alone, or their product for their sum."""
-    between = problem.program.between([wrt])
-    inside = {*between, wrt}
+    inside = dict.fromkeys([*problem.program.between([wrt]), wrt])
     for x in inside:
         uses = [(step, slot) for step, slot in problem.consumers(x) if step in inside]
         if len(uses) < 2:

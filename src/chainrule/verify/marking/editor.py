@@ -47,19 +47,19 @@ class Editor(Edits):
     def run_with(self, edit: Edit, k: int) -> list[Any] | None:
         """What each part gives at a probe when some give something else; None where the answers are not right then."""
         walk, found = self.walks[k], list(self.values[k])
-        makes = {edit.at: edit.make, **dict(edit.more)}
+        others = {edit.at: edit.part, **dict(edit.more)}
         changed: set[int] = set()
         try:
             with Quiet():
-                for i in self.needed[bisect_left(self.needed, min(makes)) :]:
+                for i in self.needed[bisect_left(self.needed, min(others)) :]:
                     part = self.working.parts[i]
                     if not changed.isdisjoint(part.inputs):
                         if called(part) == "matmul" and not fit(*[found[x] for x in part.inputs]):
                             return None
                         found[i] = part_at(part, found, walk)
                         changed.add(i)
-                    if i in makes:
-                        found[i] = makes[i](found, walk)
+                    if i in others:
+                        found[i] = part_at(others[i], found, walk)
                         changed.add(i)
                     if i in changed and found[i] is None:
                         return None
@@ -99,7 +99,7 @@ class Editor(Edits):
             ]
         for alike in together:
             *others, last = alike
-            more = tuple([(edit.at, edit.make) for edit in others])
+            more = tuple([(edit.at, edit.part) for edit in others])
             yield last._replace(says=f"{last.says}, each time", more=more)
 
     def first_wrong(self, counts: Callable[[int], bool] = lambda i: True) -> int | None:

@@ -1,6 +1,6 @@
 """Changes of the answer itself that make it right: the smallest one says where it is wrong, and what was done there."""
 
-# An edit keeps its place as a default of its function, whose type the checker does not follow.
+# Parts of an answer give anything.
 # pyright: reportUnknownLambdaType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownVariableType=false
 
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
+from dataclasses import replace
+from functools import cached_property, partial, reduce
 from itertools import permutations, product
 from typing import Any, NamedTuple
 
@@ -34,17 +35,15 @@ LONGEST_SOURCE = 40
 
 COMPARISONS = ("greater", "greater_equal", "less", "less_equal")
 
-Make = Callable[[list[Any], Walk], Any]
-
 
 class Edit(NamedTuple):
-    """Another value for one part, as a function of what the parts give, and what its mistake is called."""
+    """Another part in the place of one, and what its mistake is called; it may take in what stood there itself."""
 
     at: int
     name: str
     says: str
-    make: Make
-    more: tuple[tuple[int, Make], ...] = ()
+    part: Part
+    more: tuple[tuple[int, Part], ...] = ()
     """Other parts that are changed with it, because they stand at the same place of the program's text."""
     swap: tuple[int, int] | None = None
     """The part that was used and the one that belongs, of which the mended program tells what they are."""
@@ -134,14 +133,13 @@ class Edits:
         for places in self.spots:
             if i == places[-1] and self.inside.isdisjoint(places[:-1]):
                 says = f"each round sets {self.source(i)} anew, and the last alone is left"
-                yield Edit(i, "overwritten", says, lambda v, w, p=tuple(places): sum([v[x] for x in p]))
+                yield Edit(i, "overwritten", says, Part(lambda *rounds: sum(rounds), tuple(places)))
 
     def accumulated(self, i: int, part: Part) -> Iterator[Edit]:
         """Entries that are set where they add up."""
         if called(part) == "put" and len(part.inputs) == 2:
-            x, new, at = *part.inputs, part.settings.get("at")
             says = f"{self.source(i)} is set with = where += is needed"
-            yield Edit(i, "overwritten", says, lambda v, w: entered(v[x], np.asarray(v[x])[at] + v[new], at))
+            yield Edit(i, "overwritten", says, replace(part, function=added_at))
 
     def variables(self, i: int, part: Part) -> Iterator[Edit]:
         """Another variable of the program, as it is then, in the place of one that a part takes in."""
@@ -153,9 +151,9 @@ class Edits:
             name = self.working.parts[used].name
             for other, k in latest.items() if name else ():
                 if other != name and np.shape(self.values[0][k]) == shape:
-                    make = with_input(part, slot, lambda v, w, shape, k=k: v[k])
+                    says = f"{name} stands where {other} belongs"
                     # It is named when it is known what both are in the mended program.
-                    yield Edit(i, "unclassified", f"{name} stands where {other} belongs", make, swap=(used, k))
+                    yield Edit(i, "unclassified", says, with_input(part, slot, k), swap=(used, k))
 
     def source(self, i: int) -> str:
         """How a part was written, or what it is called."""
@@ -175,7 +173,7 @@ class Edits:
             return True
         parts = [values[i] for values in self.values]
         return any(
-            ratio_everywhere(parts, [look_up(walk, (kind, step)) for walk in self.walks]) is not None
+            ratio_everywhere(parts, [look_up((kind, step), walk) for walk in self.walks]) is not None
             for step in self.problem.program.steps
             if squeezed(step.shape) == squeezed(np.shape(parts[0]))
             for kind in ("value", "gradient")
@@ -205,12 +203,12 @@ class Edits:
             if ratio_everywhere(moves, [walk.right[leaf] for walk in self.walks]) is not None:
                 name = self.problem.name(leaf)
                 says = f"{name} has been updated before it is used here, where {name} of the forward pass belongs"
-                yield Edit(i, "new-weights", says, lambda v, w, leaf=leaf: w.numbers[leaf])
+                yield Edit(i, "new-weights", says, Part(look_up=partial(look_up, ("value", leaf))))
 
     def signs(self, i: int, part: Part) -> Iterator[Edit]:
         yield from self.instead(SIGNS_MEANT, i, part)
         if called(part) == "neg":
-            yield Edit(i, "sign", f"{self.source(i)} must have no minus", lambda v, w: v[part.inputs[0]])
+            yield Edit(i, "sign", f"{self.source(i)} must have no minus", Part(same, part.inputs))
 
     def operators(self, i: int, part: Part) -> Iterator[Edit]:
         yield from self.instead(OPERATORS_MEANT, i, part)
@@ -218,9 +216,8 @@ class Edits:
     def instead(self, meant: Meant, i: int, part: Part) -> Iterator[Edit]:
         """What may have been meant in place of an operation on two parts."""
         if len(part.inputs) == 2:
-            a, b = part.inputs
-            for name, must, of in meant.get(called(part), ()):
-                yield Edit(i, name, f"{self.source(i)} must {must}", lambda v, w, of=of: of(v[a], v[b]))
+            for name, must, function in meant.get(called(part), ()):
+                yield Edit(i, name, f"{self.source(i)} must {must}", Part(function, part.inputs))
 
     def chain(self, i: int) -> list[int]:
         """The factors of a chain of matrix products."""
@@ -239,22 +236,21 @@ class Edits:
             if list(order) != factors:
                 names = " @ ".join(self.source(x) for x in order)
                 says = f"the factors of {self.source(i)} must stand in the order {names}"
-                yield Edit(i, "wrong-product-order", says, lambda v, w, order=order: product_of(v, order))
+                yield Edit(i, "wrong-product-order", says, Part(lambda *x: reduce(matmul, x), order))
 
     def axes(self, i: int, part: Part) -> Iterator[Edit]:
         name = called(part)
-        if name not in ("sum", "mean", "add.reduce") or not part.inputs:
+        if name not in ("sum", "mean") or not part.inputs:
             return
-        x = part.inputs[0]
-        dims = np.ndim(self.values[0][x]) if self.values[0][x] is not None else 0
-        for function, other in ((add_up, average), (average, add_up)):
-            if name == getattr(function, "__name__", ""):
-                for axis, keep in product((None, *range(dims)), (False, True)):
-                    says = f"{self.source(i)} must run over {'all' if axis is None else f'axis {axis}'}"
-                    make = lambda v, w, f=function, a=axis, k=keep: f(v[x], axis=a, keepdims=k)  # noqa: E731
-                    yield Edit(i, "summed-over-wrong-axis", says, make)
-                says = f"{self.source(i)} must be {'an average' if name == 'sum' else 'a sum'}"
-                yield Edit(i, "wrong-average", says, lambda v, w, f=other: f(v[x], **part.settings))
+        function, other = (add_up, average) if name == "sum" else (average, add_up)
+        taken = part.inputs[:1]
+        dims = np.ndim(self.values[0][taken[0]]) if self.values[0][taken[0]] is not None else 0
+        for axis, keep in product((None, *range(dims)), (False, True)):
+            says = f"{self.source(i)} must run over {'all' if axis is None else f'axis {axis}'}"
+            along = Part(function, taken, {"axis": axis, "keepdims": keep})
+            yield Edit(i, "summed-over-wrong-axis", says, along)
+        says = f"{self.source(i)} must be {'an average' if name == 'sum' else 'a sum'}"
+        yield Edit(i, "wrong-average", says, Part(other, taken, part.settings))
 
     def numbers(self, i: int, part: Part) -> Iterator[Edit]:
         if part.number is None or isinstance(part.number, np.ndarray) or not self.used_by(i):
@@ -268,7 +264,7 @@ class Edits:
         for other in dict.fromkeys([1.0, 2 * c, c / 2, 2.0, 0.5, -c, c + 1, c - 1, -1.0, 4.0, 0.25]):
             if other != c:
                 says = f"{part.text or c:} must be {other:g}, in {self.source(self.used_by(i)[0])}"
-                yield Edit(i, kind, says, lambda v, w, other=other: other)
+                yield Edit(i, kind, says, Part(number=other))
 
     def used_by(self, i: int) -> list[int]:
         """The parts that take another in."""
@@ -279,39 +275,31 @@ class Edits:
         if name not in ("add", "sub") or len(part.inputs) != 2:
             return
         both = np.add if name == "add" else np.subtract
-        a, b = part.inputs
-        left_of, right_of = self.factors(a), self.factors(b)
-        if len(left_of) > 1 or len(right_of) > 1:
-            last, first = left_of[-1], right_of[0]
-            says = f"in {self.source(i)} the bracket around {self.source(last)} and {self.source(first)} is lost"
-            others = (*left_of[:-1], *right_of[1:])
-            make = lambda v, w: product_of_numbers(both(v[last], v[first]), [v[x] for x in others])  # noqa: E731
-            yield Edit(i, "lost-parentheses", says, make)
-        for first in right_of if len(right_of) > 1 else ():
-            says = f"in {self.source(i)} the bracket around 1 and {self.source(first)} is lost, and the 1 with it"
-            others = (*left_of, *[x for x in right_of if x is not first])
-            make = lambda v, w, f=first, o=others: product_of_numbers(both(1.0, v[f]), [v[x] for x in o])  # noqa: E731
-            yield Edit(i, "lost-parentheses", says, make)
-        for whole, rest, left in ((a, b, True), (b, a, False)):
-            factors = self.factors(whole)
-            for other in factors if len(factors) > 1 else ():
-                says = f"in {self.source(i)} the bracket around {self.source(other)} and {self.source(rest)} is lost"
-
-                def bracketed(v: list[Any], w: Walk, other: int = other, rest: int = rest, left: bool = left) -> Any:
-                    inner = both(v[other], v[rest]) if left else both(v[rest], v[other])
-                    for x in factors:  # noqa: B023  (an edit is tried before the next is made)
-                        inner = inner * v[x] if x != other else inner
-                    return inner
-
-                yield Edit(i, "lost-parentheses", says, bracketed)
+        for said, pair, others in self.brackets_lost(*part.inputs):
+            says = f"in {self.source(i)} the bracket around {said}"
+            bracketed = lambda x, y, *others: reduce(operator.mul, others, both(x, y))  # noqa: E731
+            yield Edit(i, "lost-parentheses", says, Part(bracketed, (*pair, *others)))
+        for whole, rest in (part.inputs, part.inputs[::-1]):
             if called(self.working.parts[whole]) == "matmul":
-                first, second = self.working.parts[whole].inputs
                 says = f"in {self.source(i)} the bracket around {self.source(rest)} is lost"
-                for make in (
-                    lambda v, w, f=first, s=second, r=rest: matmul(both(v[r], v[f]), v[s]),
-                    lambda v, w, f=first, s=second, r=rest: matmul(v[f], both(v[s], v[r])),
-                ):
-                    yield Edit(i, "lost-parentheses", says, make)
+                inputs = (*self.working.parts[whole].inputs, rest)
+                for function in (lambda f, s, r: matmul(both(r, f), s), lambda f, s, r: matmul(f, both(s, r))):
+                    yield Edit(i, "lost-parentheses", says, Part(function, inputs))
+
+    def brackets_lost(self, a: int, b: int) -> Iterator[tuple[str, tuple[Any, Any], tuple[int, ...]]]:
+        """What is said of a bracket that may have stood in a sum, the two that it held, and the factors around it."""
+        left, right = self.factors(a), self.factors(b)
+        if len(left) > 1 or len(right) > 1:
+            said = f"{self.source(left[-1])} and {self.source(right[0])} is lost"
+            yield said, (left[-1], right[0]), (*left[:-1], *right[1:])
+        for k, first in enumerate(right if len(right) > 1 else ()):
+            said = f"1 and {self.source(first)} is lost, and the 1 with it"
+            yield said, (lambda walk: 1.0, first), (*left, *right[:k], *right[k + 1 :])
+        for factors, rest, turn in ((left, b, 1), (right, a, -1)):
+            for k, other in enumerate(factors if len(factors) > 1 else ()):
+                said = f"{self.source(other)} and {self.source(rest)} is lost"
+                first, second = (other, rest)[::turn]
+                yield said, (first, second), (*factors[:k], *factors[k + 1 :])
 
     def factors(self, i: int) -> list[int]:
         """The factors of a product of numbers, however it is nested."""
@@ -322,9 +310,9 @@ class Edits:
 
     def transposes(self, i: int, part: Part) -> Iterator[Edit]:
         if called(part) == "transpose" and part.inputs:
-            yield Edit(i, "transposed", f"{self.source(i)} must not be transposed", lambda v, w: v[part.inputs[0]])
+            yield Edit(i, "transposed", f"{self.source(i)} must not be transposed", Part(same, part.inputs[:1]))
         else:
-            yield Edit(i, "transposed", f"{self.source(i)} must be transposed", lambda v, w: transposed(v[i]))
+            yield Edit(i, "transposed", f"{self.source(i)} must be transposed", Part(transposed, (i,)))
 
     def operands(self, i: int, part: Part) -> Iterator[Edit]:
         """Another value of the problem, or its gradient, in the place of one that a part takes in."""
@@ -345,9 +333,8 @@ class Edits:
                         continue
                     what = self.problem.name(step) if kind == "value" else f"the gradient of {self.problem.name(step)}"
                     says = f"{self.source(used)} stands where {what} belongs"
-
-                    make = with_input(part, slot, lambda v, w, shape, new=new: fitted(look_up(w, new), shape))
-                    yield Edit(i, self.swap_name(old, new, i), says, make)
+                    there = with_input(part, slot, partial(look_up, new, shape=shape))
+                    yield Edit(i, self.swap_name(old, new, i), says, there)
 
     def identified(self, i: int) -> tuple[str, Step] | None:
         """What of the problem a part is: a value, or a gradient."""
@@ -361,7 +348,7 @@ class Edits:
             for kind in ("value", "gradient"):
                 if kind == "gradient" and step not in self.walks[0].right:
                     continue
-                if all(agrees(values[k][i], look_up(w, (kind, step))) for k, w in enumerate(self.walks)):
+                if all(agrees(values[k][i], look_up((kind, step), w)) for k, w in enumerate(self.walks)):
                     return kind, step
         return None
 
@@ -414,8 +401,7 @@ class Edits:
         for other in ("sigmoid", "tanh", "relu", "exp", "log", "square", "sqrt", "sin", "cos"):
             if other != called(part) and isinstance(book[called(part)], Pointwise):
                 says = f"{self.source(i)} must have {other}"
-                make = lambda v, w, f=book[other]: f(v[part.inputs[0]])  # noqa: E731
-                yield Edit(i, "activation-derivative-of-another", says, make)
+                yield Edit(i, "activation-derivative-of-another", says, Part(book[other], part.inputs))
 
     def factors_out(self, i: int, part: Part) -> Iterator[Edit]:
         if called(part) in ("mul", "div") and len(part.inputs) == 2:
@@ -426,7 +412,7 @@ class Edits:
                 is_count = self.identified(gone) in [("value", s) for s in self.problem.counts]
                 name = "wrong-average" if is_count or (name == "factor" and called(part) == "div") else name
                 says = f"{self.source(gone)} does not belong in {self.source(i)}"
-                yield Edit(i, name, says, lambda v, w, keep=keep: v[keep])
+                yield Edit(i, name, says, Part(same, (keep,)))
 
     def factors_in(self, i: int, part: Part) -> Iterator[Edit]:
         if part.number is not None:
@@ -435,54 +421,46 @@ class Edits:
         for step in self.problem.program.steps:
             if isinstance(step.op, Pointwise) and step.op.name in ACTIVATIONS and broadcasts(step.shape, shape):
                 says = f"the slope of {self.problem.where(step)} is missing at {self.source(i)}"
-                yield Edit(i, "activation-derivative-missing", says, lambda v, w, s=step: v[i] * w.slope(s, 0))
-            if step is not self.problem.output and broadcasts(step.shape, shape):
+                slope = lambda walk, step=step: walk.slope(step, 0)  # noqa: E731
+                yield Edit(i, "activation-derivative-missing", says, Part(operator.mul, (i, slope)))
+            if step is not self.problem.output and broadcasts(step.shape, shape) and step not in self.problem.counts:
                 says = f"{self.problem.name(step)} is missing at {self.source(i)}"
-                missing = lambda v, w, s=step: v[i] * w.numbers[s]  # noqa: E731
-                yield from () if step in self.problem.counts else (Edit(i, "missing-factor", says, missing),)
-        sizes = {str(n): n for n in self.problem.lengths} | {self.problem.name(s): s for s in self.problem.counts}
-        for said, n in sizes.items():
-            number_of = lambda w, n=n: w.numbers[n] if isinstance(n, Step) else n  # noqa: E731
-            says = f"1/{said} is missing at {self.source(i)}"
-            yield Edit(i, "wrong-average", says, lambda v, w, of=number_of: v[i] / of(w))
-            says = f"{self.source(i)} is divided by {said} once too often"
-            yield Edit(i, "wrong-average", says, lambda v, w, of=number_of: v[i] * of(w))
+                missing = Part(operator.mul, (i, partial(look_up, ("value", step))))
+                yield Edit(i, "missing-factor", says, missing)
+        counts = sorted(self.problem.counts, key=lambda step: step.place)
+        for n in (*self.problem.lengths, *counts):
+            said = self.problem.name(n) if isinstance(n, Step) else str(n)
+            said = said if said.isalnum() else f"({said})"
+            number_of = lambda walk, n=n: walk.numbers[n] if isinstance(n, Step) else n  # noqa: E731
+            for says, function in (
+                (f"1/{said} is missing at {self.source(i)}", operator.truediv),
+                (f"{self.source(i)} is divided by {said} once too often", operator.mul),
+            ):
+                yield Edit(i, "wrong-average", says, Part(function, (i, number_of)))
         for c in (2.0, 0.5):
-            yield Edit(i, "factor", f"a factor {c:g} is missing at {self.source(i)}", lambda v, w, c=c: v[i] * c)
+            times = Part(operator.mul, (i, lambda walk, c=c: c))
+            yield Edit(i, "factor", f"a factor {c:g} is missing at {self.source(i)}", times)
 
     def sums_in(self, i: int, part: Part) -> Iterator[Edit]:
         dims = np.ndim(self.values[0][i]) if self.values[0][i] is not None else 0
-        for axis in range(dims):
-            for keep in (False, True):
-                says = f"{self.source(i)} is not summed over axis {axis}"
-                yield Edit(i, "batch-sum-missing", says, lambda v, w, a=axis, k=keep: np.sum(v[i], axis=a, keepdims=k))
+        for axis, keep in product(range(dims), (False, True)):
+            says = f"{self.source(i)} is not summed over axis {axis}"
+            yield Edit(i, "batch-sum-missing", says, Part(np.sum, (i,), {"axis": axis, "keepdims": keep}))
 
 
-def with_input(part: Part, slot: int, value: Callable[[list[Any], Walk, tuple[int, ...]], Any]) -> Make:
-    """A part with something else as one of its inputs, made for the shape of what was there."""
-
-    def make(v: list[Any], w: Walk) -> Any:
-        inputs = [v[x] for x in part.inputs]
-        inputs[slot] = value(v, w, np.shape(inputs[slot]))
-        assert part.function is not None
-        return part.function(*inputs, **part.settings)
-
-    return make
+def with_input(part: Part, slot: int, other: Any) -> Part:
+    """A part with something else as one of its inputs."""
+    return replace(part, inputs=(*part.inputs[:slot], other, *part.inputs[slot + 1 :]))
 
 
-def product_of_numbers(first: Any, others: Sequence[Any]) -> Any:
-    """A product entry by entry."""
-    for x in others:
-        first = first * x
-    return first
+def same(x: Any) -> Any:
+    """What is kept as it is."""
+    return x
 
 
-def product_of(v: list[Any], order: Sequence[int]) -> Any:
-    """A chain of matrix products in another order."""
-    total = v[order[0]]
-    for x in order[1:]:
-        total = matmul(total, v[x])
-    return total
+def added_at(x: Any, new: Any, *, at: Any) -> Any:
+    """An array with something added at some of its entries."""
+    return entered(x, np.asarray(x)[at] + new, at)
 
 
 def transposed(x: Any) -> Any:
@@ -490,14 +468,11 @@ def transposed(x: Any) -> Any:
     return np.transpose(x) if np.ndim(x) == 2 else None
 
 
-def look_up(walk: Walk, what: tuple[str, Step]) -> Any:
-    """A value or a gradient at a probe."""
-    return walk.numbers[what[1]] if what[0] == "value" else walk.right[what[1]]
-
-
-def fitted(x: Any, shape: tuple[int, ...]) -> Any:
-    """An array in a shape, transposed where it has to be."""
-    return x if np.shape(x) == shape else np.transpose(x)
+def look_up(what: tuple[str, Step], walk: Walk, shape: tuple[int, ...] | None = None) -> Any:
+    """A value or a gradient at a probe; transposed where it has to be for a shape."""
+    kind, step = what
+    x = walk.numbers[step] if kind == "value" else walk.right[step]
+    return x if shape is None or np.shape(x) == shape else np.transpose(x)
 
 
 def activation_between(below: Step, above: Step) -> bool:

@@ -19,7 +19,7 @@ from chainrule.errors import UNFIT
 from chainrule.program import Step
 from chainrule.verify.marking.changes import Change, changes, repeated
 from chainrule.verify.marking.problem import Problem
-from chainrule.verify.marking.walk import Share, Walk, forward
+from chainrule.verify.marking.walk import Arrival, Share, Walk, forward
 from chainrule.verify.mistakes import PROGRAMS, rank
 from chainrule.verify.shapes import squeezed
 
@@ -242,7 +242,7 @@ def foretold(mark: Fingerprint) -> Iterator[tuple[Change, Change]]:
             adds = other.adds
             if is_below:
                 g = walk.right[step] + below[step]
-                passed = share(walk, step, slot, g)
+                passed = share(Arrival(walk, step, slot, g))
                 if passed is None:
                     continue
                 x = step.inputs[slot]
@@ -265,7 +265,7 @@ def link_of(change: Change, walk: Walk, moves: Mapping[Step, Any]) -> Link | Non
     if change.edge is None or change.name not in COMMON:
         return None
     step, slot, share = change.edge
-    passed = share(walk, step, slot, walk.right[step])
+    passed = share(Arrival(walk, step, slot, walk.right[step]))
     if passed is None:
         return None
     x = step.inputs[slot]

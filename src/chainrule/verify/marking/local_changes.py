@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,8 @@ import numpy as np
 from chainrule.core.operation import Pointwise, book
 from chainrule.program import Step
 from chainrule.verify.marking.problem import Problem
-from chainrule.verify.marking.walk import Share, Walk
+from chainrule.verify.marking.walk import Arrival, Share, Walk
+from chainrule.verify.marking.wrong_slopes import WRONG, wrong_slopes
 from chainrule.verify.shapes import broadcasts
 
 ACTIVATIONS = (
@@ -55,9 +57,11 @@ class Slip(NamedTuple):
         )
 
 
-def slope(name: str, says: str, change: Callable[[Walk, Step, int], Any], value: Step | None = None) -> Slip:
-    """Another local derivative in the place of the right one."""
-    return Slip(name, says, lambda walk, step, slot, g: g * change(walk, step, slot), value)
+def slope(name: str, says: str, change: Callable[..., Any], value: Step | None = None) -> Slip:
+    """Another local derivative in the place of the right one: made of what arrives, and perhaps of another value."""
+    if value is None:
+        return Slip(name, says, lambda at: at.g * change(at))
+    return Slip(name, says, lambda at: at.g * change(at, at.walk.numbers[value]), value)
 
 
 def pointwise_shares(problem: Problem, walks: Sequence[Walk], step: Step, slot: int, x: Step) -> Iterator[Slip]:
@@ -68,36 +72,37 @@ def pointwise_shares(problem: Problem, walks: Sequence[Walk], step: Step, slot: 
     # At one probe every unit of a ReLU may be on.
     if any(not np.allclose(walk.slope(step, slot), 1.0) for walk in (walks if op.name in SWITCHES else walks[:1])):
         yield from left_out_or_twice(problem, step, slot, activation)
-        yield Slip(
-            "added-for-multiplied",
-            "the local derivative is added to what arrives",
-            lambda w, s, i, g: g + w.slope(s, i),
-        )
+        added = "the local derivative is added to what arrives"
+        yield Slip("added-for-multiplied", added, lambda at: at.g + at.slope)
         if np.all(walks[0].slope(step, slot)):
             of_number = op.name in ("mul", "div") and not all(isinstance(x, Step) for x in step.inputs)
             name = "factor" if of_number else WRONG
-            yield slope(name, "divided by the local derivative", lambda w, s, i: 1 / w.slope(s, i))
+            yield slope(name, "divided by the local derivative", lambda at: 1 / at.slope)
     # Where a number arrives, that factor is what is missing.
     if not problem.is_a_number(problem.output, step):
-        alone = lambda w, s, i, g: w.slope(s, i) * np.ones(s.shape)  # noqa: E731
-        yield Slip("no-incoming-gradient", "the local derivative alone passes", alone)
+        alone = "the local derivative alone passes"
+        yield Slip("no-incoming-gradient", alone, lambda at: at.slope * np.ones(step.shape))
     if activation:
         yield from activation_shares(problem, step)
     elif len(step.inputs) == 1:
-        yield slope(WRONG, "the function itself stands for its derivative", lambda w, s, i: w.numbers[s])
+        yield slope(WRONG, "the function itself stands for its derivative", lambda at: at.out)
     elif op.name == "mul":
         yield from product_shares(problem, step, slot, x)
-    for name, says, wrong in WRONG_SLOPES.get(op.name if len(step.inputs) == 1 else f"{op.name} {slot}", ()):
-        yield slope(name, says, lambda w, s, i, wrong=wrong: wrong(w.numbers[s], *w.inputs(s)))
+    for wrong in wrong_slopes(op.name, slot if len(step.inputs) > 1 else -1):
+        yield slope(wrong.name, wrong.says, partial(at_inputs, wrong))
     if x.operation == "sub":
         for k, who in enumerate(x.inputs):
-            of_one = lambda w, s, i, k=k: slope_elsewhere(w, s, i, w.inputs(s.inputs[i])[k])  # noqa: E731
-            yield slope("prediction-for-error", f"{braced(spelled(problem, who))} stands for {{own}}", of_one)
-        of_sum = lambda w, s, i: slope_elsewhere(w, s, i, np.add(*w.inputs(s.inputs[i])))  # noqa: E731
-        yield slope(WRONG, "the sum stands for the difference {own}", of_sum)
+            says = f"{braced(spelled(problem, who))} stands for {{own}}"
+            yield slope("prediction-for-error", says, lambda at, k=k: at.slope_with(at.walk.inputs(x)[k]))
+        sums = "the sum stands for the difference {own}"
+        yield slope(WRONG, sums, lambda at: at.slope_with(np.add(*at.walk.inputs(x))))
 
 
-WRONG = "wrong-local-derivative"
+def at_inputs(function: Callable[..., Any], at: Arrival) -> Any:
+    """What a function gives of a step's inputs."""
+    return function(*at.inputs)
+
+
 AVERAGED = ("it is not divided by the number of examples", "it is divided by the number of examples twice")
 """What is said of an average that is left out, and of one that stands twice."""
 
@@ -114,18 +119,17 @@ def braced(text: str) -> str:
 
 def left_out_or_twice(problem: Problem, step: Step, slot: int, activation: bool) -> Iterator[Slip]:
     """A local derivative that is left out, or stands twice."""
-    is_mask = step.operation in SWITCHES
-    if is_mask:
-        yield slope("relu-mask-wrong", "the ReLU's mask is missing", lambda w, s, i: 1.0)
+    if step.operation in SWITCHES:
+        yield slope("relu-mask-wrong", "the ReLU's mask is missing", lambda at: 1.0)
     for name in ["activation-derivative-missing"] if activation else left_out(problem, step, slot):
         says = AVERAGED[0] if name == "wrong-average" else "the derivative of {written} is left out"
-        yield slope(name, says, lambda w, s, i: 1.0)
+        yield slope(name, says, lambda at: 1.0)
     if step.operation in ("", "relu"):
         return
     twice = "activation-derivative-twice" if activation else "extra-factor"
     for name in dict.fromkeys([*["wrong-average"] * is_average(problem, step, slot), twice, "extra-factor"]):
         says = AVERAGED[1] if name == "wrong-average" else "the derivative of {written} stands twice"
-        yield slope(name, says, lambda w, s, i: w.slope(s, i) ** 2)
+        yield slope(name, says, lambda at: at.slope**2)
 
 
 def left_out(problem: Problem, step: Step, slot: int) -> list[str]:
@@ -152,14 +156,6 @@ def is_average(problem: Problem, step: Step, slot: int) -> bool:
     return isinstance(other, Step) and other.operation == "div" and other.inputs[1] in problem.counts
 
 
-def slope_elsewhere(walk: Walk, step: Step, slot: int, x: Any) -> Any:
-    """The local derivative with another number as the input."""
-    inputs = walk.inputs(step)
-    inputs[slot] = x
-    assert step.op is not None
-    return walk.slope(step, slot, step.op.function(*inputs, **step.settings), inputs)
-
-
 def slope_of(rule: Any, out: Any, x: Any) -> Any:
     """A unary rule's derivative, as a number."""
     return np.asarray(rule.partial(0, out, [x], rule.defaults), np.float64)
@@ -170,181 +166,71 @@ def activation_shares(problem: Problem, step: Step) -> Iterator[Slip]:
     op = step.op
     assert isinstance(op, Pointwise)
     another = "activation-derivative-of-another"
-    yield slope(
-        "activation-for-derivative", f"{op.name} itself stands for its derivative", lambda w, s, i: w.numbers[s]
-    )
+    yield slope("activation-for-derivative", f"{op.name} itself stands for its derivative", lambda at: at.out)
     if op.name != "relu":
-        at_output = lambda w, s, i: slope_elsewhere(w, s, i, w.numbers[s])  # noqa: E731
-        yield slope("activation-derivative-at-output", f"{op.name}′ is taken at the output", at_output)
-        at_input = lambda w, s, i: w.slope(s, i, w.inputs(s)[0])  # noqa: E731
-        yield slope(
-            "activation-derivative-at-input", f"the output's form of {op.name}′ is used with the input", at_input
-        )
-        # The same read otherwise: the slope that belongs to a layer whose output this input is.
-        yield slope(another, "this would be the slope of an activation whose output is {own}", at_input)
+        at_output = f"{op.name}′ is taken at the output"
+        yield slope("activation-derivative-at-output", at_output, lambda at: at.slope_with(at.out))
+        # The same may be read otherwise: the slope that belongs to a layer whose output this input is.
+        for name, says in (
+            ("activation-derivative-at-input", f"the output's form of {op.name}′ is used with the input"),
+            (another, "this would be the slope of an activation whose output is {own}"),
+        ):
+            yield slope(name, says, lambda at: at.walk.slope(step, at.slot, at.own))
     for rule in [book[name] for name in TAKEN_FOR if name != op.name]:
         says = f"{rule.name}′ for {op.name}′"
-        of_input = lambda w, s, i, rule=rule: slope_of(rule, rule.function(w.inputs(s)[0]), w.inputs(s)[0])  # noqa: E731
-        yield slope(another, says, of_input)
-        of_output = lambda w, s, i, rule=rule: slope_of(rule, w.numbers[s], w.inputs(s)[0])  # noqa: E731
-        yield slope(another, f"{says}, of the output", of_output)
+        yield slope(another, says, lambda at, rule=rule: slope_of(rule, rule.function(at.own), at.own))
+        yield slope(another, f"{says}, of the output", lambda at, rule=rule: slope_of(rule, at.out, at.own))
     for layer in problem.program.steps:
         if layer is not step and isinstance(layer.op, Pointwise) and layer.op.name in ACTIVATIONS:
             says = "the slope at {value} is used"
-            yield slope(another, says, lambda w, s, i, e=layer: w.slope(e, 0), layer)
-            own = lambda w, s, i, e=layer: w.slope(s, i, w.numbers[e], w.inputs(e))  # noqa: E731
+            yield slope(another, says, lambda at, _, e=layer: at.walk.slope(e, 0), layer)
+            own = lambda at, out, e=layer: at.walk.slope(step, at.slot, out, at.walk.inputs(e))  # noqa: E731
             yield slope(another, f"{says}, by this one's function", own, layer)
     if op.name in SWITCHES:
-        turned = lambda w, s, i: np.where(np.less(w.inputs(s)[0], 0), 1.0, s.settings.get("slope", 0.0))  # noqa: E731
-        yield slope("relu-mask-wrong", "the mask is turned", turned)
+        left = step.settings.get("slope", 0.0)
+        yield slope("relu-mask-wrong", "the mask is turned", lambda at: np.where(np.less(at.own, 0), 1.0, left))
         for other in problem.program.steps:
             if other not in (step, step.inputs[0]) and other.shape == step.shape:
-                of_other = lambda w, s, i, other=other: slope_elsewhere(w, s, i, w.numbers[other])  # noqa: E731
-                yield slope("relu-mask-wrong", "the mask is taken from {value}", of_other, other)
-
-
-Rows = tuple[tuple[str, str, Callable[..., Any]], ...]
-
-
-def not_slopes(of: str, *rows: tuple[str, Callable[[Any, Any], Any]]) -> Rows:
-    """Derivatives of a function that people write by mistake, of its output and its input."""
-    return tuple([(WRONG, f"{of}′ is not {says}", wrong) for says, wrong in rows])
-
-
-WRONG_SLOPES: dict[str, Rows] = {
-    "tanh": not_slopes(
-        "tanh",
-        ("−tanh²", lambda out, x: -(out**2)),
-        ("1 + tanh²", lambda out, x: 1 + out**2),
-        ("1 − tanh", lambda out, x: 1 - out),
-        ("tanh²", lambda out, x: out**2),
-        ("(1 − tanh)²", lambda out, x: (1 - out) ** 2),
-        ("tanh² − 1", lambda out, x: out**2 - 1),
-    ),
-    "sigmoid": not_slopes(
-        "sigmoid",
-        ("1 − σ", lambda out, x: 1 - out),
-        ("σ²", lambda out, x: out**2),
-        ("σ(1 + σ)", lambda out, x: out * (1 + out)),
-        ("1 − σ²", lambda out, x: 1 - out**2),
-        ("(1 − σ)²", lambda out, x: (1 - out) ** 2),
-        ("σ + (1 − σ)", lambda out, x: np.ones_like(out)),
-        ("e⁻ᶻ/(1 + e⁻ᶻ)", lambda out, x: np.exp(-x) * out),
-    ),
-    "exp": not_slopes(
-        "exp",
-        ("its input: it is its output", lambda out, x: x),
-        ("x·eˣ⁻¹", lambda out, x: x * np.exp(x - 1)),
-        ("x·eˣ", lambda out, x: x * out),
-        ("its logarithm", lambda out, x: 1 / out),
-    ),
-    "log": not_slopes(
-        "log",
-        ("its input", lambda out, x: x),
-        ("1/x²", lambda out, x: 1 / x**2),
-        ("1/log", lambda out, x: 1 / out),
-        ("eˣ", lambda out, x: np.exp(x)),
-    ),
-    "sqrt": (
-        ("missing-factor", "the ½ comes down, and 1/√ is left out", lambda out, x: 0.5 + 0.0 * x),
-        *not_slopes(
-            "sqrt",
-            ("1/(2x)", lambda out, x: 0.5 / x),
-            ("√x/2", lambda out, x: 0.5 * out),
-            ("1/√x", lambda out, x: 1 / out),
-        ),
-    ),
-    "square": (
-        ("missing-factor", "the 2 comes down, and {own} is left out", lambda out, x: 2.0 + 0.0 * x),
-        *not_slopes("square", ("2x²", lambda out, x: 2 * out), ("x³/3", lambda out, x: out * x / 3)),
-    ),
-    "sin": not_slopes("sin", ("−cos", lambda out, x: -np.cos(x)), ("−sin", lambda out, x: -out)),
-    "cos": not_slopes("cos", ("sin", lambda out, x: np.sin(x)), ("−cos", lambda out, x: -out)),
-    "tan": not_slopes(
-        "tan",
-        ("1/cos", lambda out, x: 1 / np.cos(x)),
-        ("1 − tan²", lambda out, x: 1 - out**2),
-        ("−1/cos²", lambda out, x: -1 / np.cos(x) ** 2),
-        ("1/sin²", lambda out, x: 1 / np.sin(x) ** 2),
-        ("tan²", lambda out, x: out**2),
-    ),
-    "atan": not_slopes(
-        "atan",
-        ("1/(1 − x²)", lambda out, x: 1 / (1 - x**2)),
-        ("1/(1 + x)", lambda out, x: 1 / (1 + x)),
-        ("1/tan²", lambda out, x: 1 / np.tan(x) ** 2),
-        ("1/√(1 + x²)", lambda out, x: 1 / np.sqrt(1 + x**2)),
-    ),
-    "sinh": not_slopes("sinh", ("−cosh", lambda out, x: -np.cosh(x)), ("cos", lambda out, x: np.cos(x))),
-    "cosh": not_slopes("cosh", ("−sinh", lambda out, x: -np.sinh(x)), ("sin", lambda out, x: np.sin(x))),
-    "reciprocal": not_slopes(
-        "reciprocal",
-        ("1/x²", lambda out, x: out**2),
-        ("−1/x", lambda out, x: -out),
-        ("log", lambda out, x: np.log(np.abs(x))),
-    ),
-    "softplus": not_slopes("softplus", ("1 − σ", lambda out, x: 1 / (1 + np.exp(x)))),
-    "div 0": ((WRONG, "multiplied where it divides", lambda out, x, y: y),),
-    "div 1": (
-        (WRONG, "the minus of the quotient's derivative is lost, and the square", lambda out, x, y: x / y),
-        (WRONG, "the numerator is missing", lambda out, x, y: -1 / y**2),
-        (WRONG, "the square of the denominator is missing", lambda out, x, y: -x / y),
-        (WRONG, "the denominator alone", lambda out, x, y: 1 / y**2),
-        (WRONG, "it is integrated", lambda out, x, y: x * np.log(np.abs(y))),
-    ),
-    "pow 0": (
-        ("missing-factor", "the exponent comes down, and {own} is left out", lambda out, x, n: n + 0.0 * x),
-        (WRONG, "the exponent is not lowered", lambda out, x, n: n * out),
-        (WRONG, "the power itself stands for its derivative", lambda out, x, n: out),
-        ("factor", "the exponent does not come down", lambda out, x, n: x ** (np.asarray(n) - 1.0)),
-        (WRONG, "it is integrated", lambda out, x, n: out * x / (np.asarray(n) + 1.0)),
-        (WRONG, "the exponent is lowered by two", lambda out, x, n: n * out / x**2),
-        (WRONG, "the lowered exponent comes down", lambda out, x, n: (np.asarray(n) - 1.0) * out / x),
-        (WRONG, "the exponent is raised", lambda out, x, n: n * out * x),
-    ),
-    "pow 1": (
-        (WRONG, "the rule for powers of x is used where x is the exponent", lambda out, x, n: n * out / x),
-        ("missing-factor", "the logarithm of the base is left out", lambda out, x, n: out),
-    ),
-}
-"""Local derivatives that people write by mistake, of the output and the inputs; of an operation on two by its slot."""
+                yield slope("relu-mask-wrong", "the mask is taken from {value}", Arrival.slope_with, other)
 
 
 def product_shares(problem: Problem, step: Step, slot: int, x: Step) -> Iterator[Slip]:
     """Something else in the place of a product's other operand."""
-    if x.size < step.size and isinstance(other := step.inputs[1 - slot], Step) and other.shape == step.shape:
-        for says, averaged in SUMMED_APART:
-            sums = lambda w, s, i, g, averaged=averaged: product_of_sums(w, s, i, g, averaged)  # noqa: E731
-            yield Slip("elementwise-for-matrix-product", says, sums)
-    own = "{own} itself stands for the other operand"
-    yield slope("swapped-operands", own, lambda w, s, i: w.inputs(s)[i])
     other = step.inputs[1 - slot]
+    if x.size < step.size and isinstance(other, Step) and other.shape == step.shape:
+        for says, c in zip(SUMMED_APART, (x.size / step.size, 1), strict=True):
+            sums = lambda at, c=c: product_of_sums(at, x, other) * c  # noqa: E731
+            yield Slip("elementwise-for-matrix-product", says, sums)
+    yield slope("swapped-operands", "{own} itself stands for the other operand", lambda at: at.own)
     if not isinstance(other, Step):
         return
-    says = "the gradient of {other} stands for its value"
-    yield slope("gradient-for-value", says, lambda w, s, i: w.right.get(s.inputs[1 - i], 0.0))
     # What is made of the operand has it still, and something beside it.
+    is_another = lambda value: broadcasts(value.shape, step.shape) and other not in value.inputs  # noqa: E731
+    yield from for_the_other(problem, step, slot, is_another)
+
+
+def for_the_other(problem: Problem, step: Step, slot: int, fits: Callable[[Step], bool]) -> Iterator[Slip]:
+    """A gradient, or another value of those that fit, in the place of a product's other operand."""
+    x, other = step.inputs[slot], step.inputs[1 - slot]
+    of_gradient = lambda at: at.share_with_other(at.walk.right.get(other))  # noqa: E731
+    yield Slip("gradient-for-value", "the gradient of {other} stands where {other} belongs", of_gradient)
     for value in problem.program.steps:
-        if (
-            value not in (x, other, problem.output)
-            and broadcasts(value.shape, step.shape)
-            and other not in value.inputs
-        ):
+        if value not in (x, other, problem.output) and fits(value):
+            with_value = lambda at, value=value: at.share_with_other(at.walk.numbers[value])  # noqa: E731
             for name in names_of_another(problem, step, other, value):
-                yield slope(name, "{value} stands for {other}", lambda w, s, i, v=value: w.numbers[v], value)
+                yield Slip(name, "{value} stands where {other} belongs", with_value, value)
 
 
 SUMMED_APART = (
-    ("{other} and what arrives are averaged each by itself: their product has another mean", True),
-    ("{other} and what arrives are summed each by itself: their product has another sum", False),
+    "{other} and what arrives are averaged each by itself: their product has another mean",
+    "{other} and what arrives are summed each by itself: their product has another sum",
 )
 """What is said where two things are averaged, or summed, before they are multiplied."""
 
 
-def product_of_sums(walk: Walk, step: Step, slot: int, g: Any, averaged: bool) -> Any:
+def product_of_sums(at: Arrival, x: Step, other: Step) -> Any:
     """What arrives and the other operand, each summed over what was repeated, where their products are to be."""
-    x, other = step.inputs[slot], walk.inputs(step)[1 - slot]
-    return walk.fitted(np.asarray(g), x) * walk.fitted(other, x) * (x.size / step.size if averaged else 1)
+    return at.walk.fitted(np.asarray(at.g), x) * at.walk.fitted(at.walk.numbers[other], x)
 
 
 def names_of_another(problem: Problem, step: Step, other: Step, value: Step) -> list[str]:
@@ -362,31 +248,30 @@ def softmax_shares(step: Step) -> Iterator[Slip]:
     """A softmax without what its outputs have to do with each other."""
     of_logs = step.operation == "log_softmax"
 
-    def shares_at(w: Walk, s: Step) -> Any:
-        return np.exp(w.numbers[s]) if of_logs else w.numbers[s]
+    def s(at: Arrival) -> Any:
+        return np.exp(at.out) if of_logs else at.out
 
-    diagonal = "1 − s alone, the diagonal" if of_logs else "s(1 − s) alone, the diagonal"
-    yield Slip(
-        "softmax-diagonal", diagonal, lambda w, s, i, g: g * (1 - shares_at(w, s)) * (1 if of_logs else w.numbers[s])
-    )
-    says = "the softmax's sum over the other outputs is missing"
-    yield Slip("missing-path", says, lambda w, s, i, g: g if of_logs else g * w.numbers[s])
+    if of_logs:
+        yield Slip("softmax-diagonal", "1 − s alone, the diagonal", lambda at: at.g * (1 - s(at)))
+    else:
+        yield Slip("softmax-diagonal", "s(1 − s) alone, the diagonal", lambda at: at.g * (1 - s(at)) * s(at))
+    missing = "the softmax's sum over the other outputs is missing"
+    yield Slip("missing-path", missing, lambda at: at.g if of_logs else at.g * s(at))
     if not of_logs:
-        says = "s·g, without the other outputs of the softmax"
-        yield Slip("softmax-diagonal", says, lambda w, s, i, g: g * w.numbers[s])
-        yield Slip("activation-derivative-missing", "the softmax's Jacobian is left out", lambda w, s, i, g: g)
+        without = "s·g, without the other outputs of the softmax"
+        yield Slip("softmax-diagonal", without, lambda at: at.g * s(at))
+        yield Slip("activation-derivative-missing", "the softmax's Jacobian is left out", lambda at: at.g)
     # The sum that is taken off, over another axis or over all.
     summed = "g" if of_logs else "s·g"
     for axis in (None, *range(step.ndim)):
         if axis is None or axis != step.settings.get("axis", -1) % step.ndim:
 
-            def over_axis(w: Walk, s: Step, i: int, g: Any, axis: int | None = axis) -> Any:
-                shares = shares_at(w, s)
-                whole = np.sum(g if of_logs else g * shares, axis=axis, keepdims=True)
-                return g - shares * whole if of_logs else shares * (g - whole)
+            def over_axis(at: Arrival, axis: int | None = axis) -> Any:
+                whole = np.sum(at.g if of_logs else at.g * s(at), axis=axis, keepdims=True)
+                return at.g - s(at) * whole if of_logs else s(at) * (at.g - whole)
 
             over = "everything" if axis is None else f"axis {axis}"
             yield Slip("summed-over-wrong-axis", f"the sum of {summed} runs over {over}", over_axis)
     says = "s(1 − s) is multiplied although the softmax's derivative is there already"
     for name in ("activation-derivative-twice", "extra-factor"):
-        yield Slip(name, says, lambda w, s, i, g: w.share(s, i, g) * shares_at(w, s) * (1 - shares_at(w, s)))
+        yield Slip(name, says, lambda at: at.share * s(at) * (1 - s(at)))

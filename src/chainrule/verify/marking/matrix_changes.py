@@ -15,9 +15,9 @@ import numpy as np
 from chainrule.core.operation import Pointwise, takes_over
 from chainrule.derivation.wrong.mistakes import factors_of, without_factors
 from chainrule.program import Step
-from chainrule.verify.marking.local_changes import SUMMED_APART, Slip, names_of_another
+from chainrule.verify.marking.local_changes import SUMMED_APART, Slip, for_the_other
 from chainrule.verify.marking.problem import Problem
-from chainrule.verify.marking.walk import Share, Walk
+from chainrule.verify.marking.walk import Arrival, Share, Walk
 from chainrule.verify.shapes import squeezed
 
 
@@ -32,13 +32,13 @@ def column(a: Any) -> Any:
     return a.reshape(-1, 1) if a.ndim == 1 else a
 
 
-def operands(walk: Walk, step: Step, slot: int, g: Any) -> tuple[Any, Any, Any]:
+def operands(at: Arrival) -> tuple[Any, Any, Any]:
     """The gradient that arrives, the operand's own value and the other's, all as matrices."""
-    left, right = walk.inputs(step)
-    own, other = (left, right) if slot == 0 else (right, left)
-    g = as_array(g)
+    left, right = at.inputs
+    own, other = (left, right) if at.slot == 0 else (right, left)
+    g = as_array(at.g)
     if np.ndim(left) == 1:
-        if slot == 0:
+        if at.slot == 0:
             own = np.reshape(left, (1, -1))
         else:
             other = np.reshape(left, (1, -1))
@@ -51,9 +51,9 @@ def operands(walk: Walk, step: Step, slot: int, g: Any) -> tuple[Any, Any, Any]:
 def tried(make: Callable[[Any, Any, Any], Any], shape: tuple[int, ...]) -> Share:
     """A share that stands only where its shapes fit the operand."""
 
-    def share(walk: Walk, step: Step, slot: int, g: Any) -> Any:
+    def share(at: Arrival) -> Any:
         try:
-            found = as_array(make(*operands(walk, step, slot, g)))
+            found = as_array(make(*operands(at)))
         except ValueError:
             return None
         if found.shape != shape and found.size == int(np.prod(shape)) and squeezed(found.shape) == squeezed(shape):
@@ -66,9 +66,13 @@ def tried(make: Callable[[Any, Any, Any], Any], shape: tuple[int, ...]) -> Share
 def matrix_shares(problem: Problem, step: Step, slot: int) -> Iterator[Slip]:
     """What may wrongly reach one factor of a matrix product."""
     x = step.inputs[slot]
-    yield from left_out(step, slot)
+    assert step.op is not None
+    # What is no product has no other factor that could be left out.
+    if factors_of(step.op, slot, len(step.inputs)):
+        without = lambda at: at.share_with(without_factors(step.op, slot, at.inputs))  # noqa: E731
+        yield Slip("missing-factor", "{other} is left out", without)
     if step.operation not in ("matmul", "dot", "outer", "inner") or len(step.inputs) != 2:
-        yield Slip("missing-factor", "nothing is multiplied", lambda w, s, i, g: g if np.shape(g) == x.shape else None)
+        yield Slip("missing-factor", "nothing is multiplied", lambda at: at.g if np.shape(at.g) == x.shape else None)
         if step.operation.startswith("conv"):
             yield from convolution_shares(step)
         return
@@ -85,7 +89,7 @@ def matrix_shares(problem: Problem, step: Step, slot: int) -> Iterator[Slip]:
 
     yield told("transposed", "the product is the transpose of {own}'s gradient", lambda g, a, b: right(g, a, b).T)
     yield from arrangements(told, first)
-    for says, averaged in SUMMED_APART:
+    for says, averaged in zip(SUMMED_APART, (True, False), strict=True):
         sums = lambda g, a, b, averaged=averaged: product_of_sums(g, b, first, averaged)  # noqa: E731
         yield told("elementwise-for-matrix-product", says, sums)
     for one, (says, whole) in product((0, -1), ONE_ALONE if x.op is None else ()):
@@ -105,22 +109,7 @@ def matrix_shares(problem: Problem, step: Step, slot: int) -> Iterator[Slip]:
         for k, make in enumerate(makes):
             yield told(name, says, make)._replace(kin=k)
 
-    def by_gradient(walk: Walk, step: Step, slot: int, g: Any) -> Any:
-        other = step.inputs[1 - slot]
-        if other not in walk.right:
-            return None
-        g, _, _ = operands(walk, step, slot, g)
-        b = as_array(walk.right[other])
-        b = b.reshape(1, -1) if b.ndim == 1 and slot == 1 else column(b)
-        found = right(g, None, b)
-        return found.reshape(x.shape) if found.size == x.size else None
-
-    yield Slip("gradient-for-value", "the gradient of {other} stands where {other} belongs", by_gradient)
-    for value in problem.program.steps:
-        if value not in (other, x, problem.output) and value.shape == other.shape:
-            for name in names_of_another(problem, step, other, value):
-                with_value = lambda w, s, i, g, value=value: with_other(w, s, i, g, w.numbers[value])  # noqa: E731
-                yield Slip(name, "{value} stands where {other} belongs", with_value, value)
+    yield from for_the_other(problem, step, slot, lambda value: value.shape == other.shape)
 
 
 def arrangements(told: Callable[..., Slip], first: bool) -> Iterator[Slip]:
@@ -171,31 +160,9 @@ def convolution_shares(step: Step) -> Iterator[Slip]:
         return np.flip(a, axis=tuple(range(2 if np.ndim(a) > 2 else 0, np.ndim(a))))
 
     says = "{other} has to be turned round by 180° here, or not to be"
-    yield Slip("wrong-local-derivative", says, lambda w, s, i, g: with_other(w, s, i, g, turned(w.inputs(s)[1 - i])))
+    yield Slip("wrong-local-derivative", says, lambda at: at.share_with_other(turned(at.inputs[1 - at.slot])))
     says = "the gradient of {own} stands there turned round by 180°"
-    yield Slip("wrong-local-derivative", says, lambda w, s, i, g: turned(w.share(s, i, g)))
-
-
-def with_other(walk: Walk, step: Step, slot: int, g: Any, value: Any) -> Any:
-    """The right rule with another value for the other operand."""
-    inputs = walk.inputs(step)
-    inputs[1 - slot] = value
-    assert step.op is not None
-    return step.op.pull(slot, as_array(g), walk.numbers[step], inputs, step.settings)
-
-
-def left_out(step: Step, slot: int) -> Iterator[Slip]:
-    """What is left of a product's share without the other operands; of what is no product there is none."""
-    assert step.op is not None
-    if factors_of(step.op, slot, len(step.inputs)):
-        yield Slip("missing-factor", "{other} is left out", without_others)
-
-
-def without_others(walk: Walk, step: Step, slot: int, g: Any) -> Any:
-    """The right rule with ones for what is multiplied."""
-    assert step.op is not None
-    inputs = without_factors(step.op, slot, walk.inputs(step))
-    return step.op.pull(slot, as_array(g), walk.numbers[step], inputs, step.settings)
+    yield Slip("wrong-local-derivative", says, lambda at: turned(at.share))
 
 
 def raw_values(problem: Problem, step: Step, slot: int, wrt: Step) -> Iterator[tuple[str, str, Callable[[Walk], Any]]]:
@@ -209,7 +176,7 @@ def raw_values(problem: Problem, step: Step, slot: int, wrt: Step) -> Iterator[t
         other = problem.name(step.inputs[1 - slot])
 
         def elementwise(walk: Walk, turned: bool = False) -> Any:
-            g, _, b = operands(walk, step, slot, walk.right[step])
+            g, _, b = operands(Arrival(walk, step, slot, walk.right[step]))
             try:
                 return g * (b.T if turned else b)
             except ValueError:

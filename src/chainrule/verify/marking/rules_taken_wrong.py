@@ -13,9 +13,9 @@ import numpy as np
 
 from chainrule.core.operation import Pointwise
 from chainrule.program import Step
-from chainrule.verify.marking.local_changes import slope_elsewhere
 from chainrule.verify.marking.problem import Problem
-from chainrule.verify.marking.walk import Walk
+from chainrule.verify.marking.walk import Arrival, Walk
+from chainrule.verify.marking.wrong_slopes import WRONG
 
 Rule = tuple[str, str, Callable[[Any, Any, Any, Any], Any]]
 """A mistake's name, what is said, and what it gives of u, v, u′ and v′."""
@@ -25,16 +25,16 @@ OF_TWO: dict[str, tuple[Rule, ...]] = {
         ("multiplied-for-added", "u′v′ is not the derivative of uv: that is u′v + uv′", lambda u, v, du, dv: du * dv),
         ("multiplied-for-added", "u′v and uv′ are multiplied, and they add", lambda u, v, du, dv: du * v * u * dv),
         ("swapped-operands", "each factor stands beside its own derivative", lambda u, v, du, dv: du * u + dv * v),
-        ("wrong-local-derivative", "u′ + v′ is the derivative of u + v, and not of uv", lambda u, v, du, dv: du + dv),
+        (WRONG, "u′ + v′ is the derivative of u + v, and not of uv", lambda u, v, du, dv: du + dv),
     ),
     "div": (
-        ("wrong-local-derivative", "u′/v′ is not the derivative of u/v", lambda u, v, du, dv: du / dv),
-        ("wrong-local-derivative", "nothing is divided by v²", lambda u, v, du, dv: du * v - u * dv),
-        ("wrong-local-derivative", "v stands for v² below", lambda u, v, du, dv: (du * v - u * dv) / v),
-        ("wrong-local-derivative", "u² stands for v² below", lambda u, v, du, dv: (du * v - u * dv) / u**2),
-        ("wrong-local-derivative", "v′² stands for v² below", lambda u, v, du, dv: (du * v - u * dv) / dv**2),
-        ("wrong-local-derivative", "u′v′ stands for u′v − uv′ above", lambda u, v, du, dv: du * dv / v**2),
-        ("wrong-local-derivative", "u′ − v′ stands for u′v − uv′ above", lambda u, v, du, dv: (du - dv) / v**2),
+        (WRONG, "u′/v′ is not the derivative of u/v", lambda u, v, du, dv: du / dv),
+        (WRONG, "nothing is divided by v²", lambda u, v, du, dv: du * v - u * dv),
+        (WRONG, "v stands for v² below", lambda u, v, du, dv: (du * v - u * dv) / v),
+        (WRONG, "u² stands for v² below", lambda u, v, du, dv: (du * v - u * dv) / u**2),
+        (WRONG, "v′² stands for v² below", lambda u, v, du, dv: (du * v - u * dv) / dv**2),
+        (WRONG, "u′v′ stands for u′v − uv′ above", lambda u, v, du, dv: du * dv / v**2),
+        (WRONG, "u′ − v′ stands for u′v − uv′ above", lambda u, v, du, dv: (du - dv) / v**2),
         (
             "swapped-operands",
             "each stands beside its own derivative above",
@@ -64,7 +64,7 @@ def rules_taken_wrong(problem: Problem, wrt: Step) -> Iterator[tuple[Step, int, 
                 top = walk.numbers[above] if isinstance(above, Step) else above
                 return exchanged(walk, step, wrt, top / inner(walk, below, wrt))
 
-            yield step, 1, "wrong-local-derivative", says, below_alone
+            yield step, 1, WRONG, says, below_alone
         elif len(operands) == 1 and operands[0] is not wrt and bends(step):
             yield from inner_derivatives(problem, step, operands[0], wrt)
 
@@ -114,25 +114,22 @@ def inner_derivatives(
     slot = next(i for i, y in step.edges if y is x)
     name = problem.name(x)
 
+    def told(name: str, says: str, derivative: Callable[[Arrival, Any], Any]) -> Any:
+        """What is said where the derivative is made of the step's numbers and of that of what is inside."""
+        return (
+            step,
+            slot,
+            name,
+            says,
+            lambda w: exchanged(w, step, wrt, derivative(Arrival(w, step, slot, None), inner(w, x, wrt))),
+        )
+
     if step.operation == "exp":
-        yield (
-            step, slot, "wrong-local-derivative", f"the rule for powers is used on an exponential of {name}",
-            lambda w: exchanged(w, step, wrt, w.numbers[x] * np.exp(w.numbers[x] - 1.0)),
-        )  # fmt: skip
+        of_powers = f"the rule for powers is used on an exponential of {name}"
+        yield told(WRONG, of_powers, lambda at, du: at.own * np.exp(at.own - 1.0))
     at_inner = f"the outer derivative is taken at the derivative of {name}"
-    yield (
-        step, slot, "wrong-local-derivative", f"{at_inner}, and nothing is multiplied",
-        lambda w: exchanged(w, step, wrt, slope_elsewhere(w, step, slot, inner(w, x, wrt))),
-    )  # fmt: skip
-    yield (
-        step, slot, "wrong-local-derivative", f"{at_inner}, which is its value's place",
-        lambda w: exchanged(w, step, wrt, slope_elsewhere(w, step, slot, inner(w, x, wrt)) * inner(w, x, wrt)),
-    )  # fmt: skip
-    yield (
-        step, slot, "gradient-for-value", f"{name} itself stands for its derivative",
-        lambda w: exchanged(w, step, wrt, w.slope(step, slot) * w.numbers[x]),
-    )  # fmt: skip
-    yield (
-        step, slot, "added-for-multiplied", f"the derivative of {name} is added, and it multiplies",
-        lambda w: exchanged(w, step, wrt, w.slope(step, slot) + inner(w, x, wrt)),
-    )  # fmt: skip
+    yield told(WRONG, f"{at_inner}, and nothing is multiplied", lambda at, du: at.slope_with(du))
+    yield told(WRONG, f"{at_inner}, which is its value's place", lambda at, du: at.slope_with(du) * du)
+    yield told("gradient-for-value", f"{name} itself stands for its derivative", lambda at, du: at.slope * at.own)
+    added = f"the derivative of {name} is added, and it multiplies"
+    yield told("added-for-multiplied", added, lambda at, du: at.slope + du)

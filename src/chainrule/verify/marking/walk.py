@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.core.operation import Pointwise
+from chainrule.core.operation import Pointwise, takes_over
 from chainrule.core.state import Quiet
 from chainrule.core.walk import Edges, replacing, together, walk
 from chainrule.program import Program, Step
@@ -17,8 +17,8 @@ from chainrule.rules.kernels import sum_to
 from chainrule.verify.marking.problem import Numbers, Problem
 from chainrule.verify.marking.whole import Whole
 
-Share = Callable[["Walk", Step, int, Any], Any]
-"""What passes an edge: of the walk, the consumer, the slot and the gradient that arrives at the consumer."""
+Share = Callable[["Arrival"], Any]
+"""What passes a link, of what arrives there; None where it does not fit."""
 
 Shares = Callable[[Step, Edges, Any], list[Any]]
 """What passes some edges of a step, of the gradient that arrives at it."""
@@ -39,6 +39,57 @@ def forward(
                 computed[step] = run_operation(step.op, inputs, step.settings)
             used[step] = settled(step, computed[step])
     return computed, used
+
+
+class Arrival(NamedTuple):
+    """A gradient `g` that arrives at a step of a pass, where some of it is for the input in one slot."""
+
+    walk: Walk
+    step: Step
+    slot: int
+    g: Any
+
+    @property
+    def out(self) -> Any:
+        return self.walk.numbers[self.step]
+
+    @property
+    def inputs(self) -> list[Any]:
+        return self.walk.inputs(self.step)
+
+    @property
+    def own(self) -> Any:
+        """The number of the input that it is for."""
+        return self.inputs[self.slot]
+
+    @property
+    def slope(self) -> Any:
+        """The local derivative, of a pointwise step."""
+        return self.walk.slope(self.step, self.slot)
+
+    @property
+    def share(self) -> Any:
+        """What rightly passes."""
+        return self.walk.share(self.step, self.slot, self.g)
+
+    def slope_with(self, x: Any) -> Any:
+        """The local derivative with another number as the input."""
+        inputs = self.inputs
+        inputs[self.slot] = x
+        assert self.step.op is not None
+        return self.walk.slope(self.step, self.slot, self.step.op.function(*inputs, **self.step.settings), inputs)
+
+    def share_with_other(self, value: Any) -> Any:
+        """What passes a product by the right rule with another value for the other operand; None with none."""
+        inputs = self.inputs
+        inputs[1 - self.slot] = value
+        return None if value is None else self.share_with(inputs)
+
+    def share_with(self, inputs: Sequence[Any]) -> Any:
+        """What passes by the right rule with other inputs."""
+        assert self.step.op is not None
+        g = self.g if takes_over(self.g) else np.asarray(self.g)
+        return self.step.op.pull(self.slot, g, self.out, inputs, self.step.settings)
 
 
 class Walk:
@@ -157,7 +208,7 @@ class Walk:
         """The gradient in `wrt` where another share passes one edge, and all else is right; None where none fits."""
         x = step.inputs[slot]
         g = self.right[step]
-        changed = share(self, step, slot, g)
+        changed = share(Arrival(self, step, slot, g))
         if changed is None:
             return None
         difference = self.fitted(changed, x) - self.right_share(step, slot)
@@ -180,7 +231,7 @@ class Walk:
                     found.append(self.right_share(step, slot))
                     continue
                 moved.add(x)
-                passed = self.share(step, slot, g) if share is None else share(self, step, slot, g)
+                passed = self.share(step, slot, g) if share is None else share(Arrival(self, step, slot, g))
                 fits = fits and passed is not None
                 found.append(None if passed is None else self.fitted(passed, x))
             return found
@@ -188,7 +239,7 @@ class Walk:
         with Quiet():
             for (step, slot), share in changed.items():
                 if step not in inside or step.inputs[slot] not in inside:
-                    fits = fits and share(self, step, slot, self.right[step]) is not None
+                    fits = fits and share(Arrival(self, step, slot, self.right[step])) is not None
             if not fits:
                 return None
             held = walk(reversed(self.order), {self.output: self.right[self.output]}, along, among=inside)

@@ -20,7 +20,8 @@ class Part:
     """
 
     function: Callable[..., Any] | None = None
-    inputs: tuple[int, ...] = ()
+    inputs: tuple[Any, ...] = ()
+    """The places of other parts; of a part in the place of one also what is looked up at a probe."""
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
     number: Any = None
     look_up: Callable[[Walk], Any] | None = None
@@ -61,7 +62,7 @@ class Working:
 def part_at(part: Part, found: Sequence[Any] | Mapping[int, Any], walk: Walk) -> Any:
     """What one part gives, from what those before it gave."""
     if part.function is not None:
-        return part.function(*[found[i] for i in part.inputs], **part.settings)
+        return part.function(*[found[i] if isinstance(i, int) else i(walk) for i in part.inputs], **part.settings)
     if part.look_up is not None:
         return part.look_up(walk)
     return part.number
