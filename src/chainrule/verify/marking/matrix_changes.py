@@ -66,10 +66,10 @@ def tried(make: Callable[[Any, Any, Any], Any], shape: tuple[int, ...]) -> Share
 def matrix_shares(problem: Problem, step: Step, slot: int) -> Iterator[Slip]:
     """What may wrongly reach one factor of a matrix product."""
     x = step.inputs[slot]
-    assert step.op is not None
+    assert (op := step.op) is not None
     # What is no product has no other factor that could be left out.
-    if factors_of(step.op, slot, len(step.inputs)):
-        without = lambda at: at.share_with(without_factors(step.op, slot, at.inputs))  # noqa: E731
+    if factors_of(op, slot, len(step.inputs)):
+        without = lambda at: at.share_with(without_factors(op, slot, at.inputs))  # noqa: E731
         yield Slip("missing-factor", "{other} is left out", without)
     if step.operation not in ("matmul", "dot", "outer", "inner") or len(step.inputs) != 2:
         yield Slip("missing-factor", "nothing is multiplied", lambda at: at.g if np.shape(at.g) == x.shape else None)
