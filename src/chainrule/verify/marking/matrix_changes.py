@@ -65,8 +65,8 @@ def tried(make: Callable[[Any, Any, Any], Any], shape: tuple[int, ...]) -> Share
 
 def matrix_shares(problem: Problem, step: Step, slot: int) -> Iterator[Slip]:
     """What may wrongly reach one factor of a matrix product."""
-    x = step.inputs[slot]
-    assert (op := step.op) is not None
+    op, x = step.op, step.inputs[slot]
+    assert op is not None
     # What is no product has no other factor that could be left out.
     if factors_of(op, slot, len(step.inputs)):
         without = lambda at: at.share_with(without_factors(op, slot, at.inputs))  # noqa: E731
