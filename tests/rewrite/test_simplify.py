@@ -76,6 +76,12 @@ TABLE = [
     ("sum(x*y)", "x @ y"),
     ("sum(x**2)", "x @ x"),
     ("sum(2*x)", "2*sum(x)"),
+    ("sum(A*x, axis=0)", "x*sum(A, axis=0)"),
+    ("sum(A*B/sum(A, axis=1, keepdims=True), axis=1)", "sum(A*B, axis=1)/sum(A, axis=1)"),
+    (
+        "A/sqrt(sum(B, axis=1, keepdims=True)) - B/sqrt(sum(B, axis=1, keepdims=True))",
+        "(A - B)/reshape(sqrt(sum(B, axis=1)), shape=(3, 1))",
+    ),
     ("sum(A.T)", "sum(A)"),
     ("mean(x)", "sum(x)/3"),
     ("sum(sum(A, axis=0))", "sum(A)"),

@@ -14,9 +14,9 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from chainrule.codegen.as_numpy import SPELLED, Printer, by_rule, shaped
+from chainrule.codegen.derivative_laws import shortened
 from chainrule.codegen.laws import is_only
-from chainrule.codegen.row_laws import LAST_LAWS, ROW_LAWS
-from chainrule.codegen.simplified import is_constant, simplified
+from chainrule.codegen.simplified import is_constant
 from chainrule.codegen.source import ATOM, Source, enclosed, used, written
 from chainrule.codegen.statements import Statements, statements_of
 from chainrule.core.operation import Fused, Operation, Pointwise, book, kernels
@@ -130,13 +130,14 @@ def of_example(rule: Fused | Pointwise, i: int, arrays: Mapping[str, Any], setti
     lengths = names_of_lengths([moving, *rule.inputs], arrays)
     given = {"g": cotangent(rule, arrays, settings), **arrays}
     traced = with_lengths(trace(pulled(rule, moving, arrays, settings), *given.values()), lengths)
-    short, _ = simplified(simplified(traced, ROW_LAWS)[0], LAST_LAWS)
+    names = zip(traced.given, [*given, *lengths.values()], strict=True)
+    named = {step: name for step, name in names if step is not None}
+    numbers = [name for name in arrays if name not in rule.inputs]
+    short = shortened(traced, named, ["g", *numbers, *rule.inputs])
     stacked = {x for step in short.program.steps if is_only(step, "stack") for x in step.inputs}
     taken = [*kernels, *given, *rule.inputs]
     lines = statements_of(short, taken, apart=stacked.__contains__, free=lambda step: False)
-    for step, name in zip(short.given, [*given, *lengths.values()], strict=True):
-        if step is not None:
-            lines.names[step] = name
+    lines.names.update(named)
     for k, step in enumerate([*lines.forward, *lines.backward]):
         lines.names[step] = f"t{k + 1}"
     shapes = {np.shape(arrays[name]): f"{name}.shape" for name in (*rule.inputs[::-1], moving)}

@@ -49,16 +49,18 @@ def law(
     around: bool = False,
     last: bool = False,
     again: bool = False,
+    into: list[tuple[str, Law]] = LAWS,
 ) -> Callable[[Law], Law]:
     """Declare a law under the name that `explain` gives it, for steps of these operations, or of all pointwise ones.
 
     Where neither is said it is for every step. One that looks `around` asks what else was met in a pass, and is tried
-    again in the next. The `last` ones are tried when no other fits any more, and so is one that is tried `again`.
+    again in the next. The `last` ones are tried when no other fits any more, and so is one that is tried `again`. A law
+    is put `into` a list, that of all programs if none is given.
     """
 
     def declared(function: Law) -> Law:
         if not last:
-            LAWS.append((name, function))
+            into.append((name, function))
         if last or again:
             LAST.append((name, function))
         if operations or pointwise:
@@ -240,9 +242,10 @@ def repeated_number(b: Builder, step: Step) -> Any:
     if moves and (number := copies_of(step.inputs[0])) is not None:
         return b.step("broadcast_to", number, shape=step.shape) if step.shape else number
     if isinstance(step.op, Pointwise) and step.shape and not is_only(step, "neg"):  # a sign goes further out
-        numbers = [copies_of(x) if isinstance(x, Step) else x for x in step.inputs]
-        if any([isinstance(x, Step) for x in numbers]) and all([x is not None for x in numbers]):
-            return b.step("broadcast_to", b.step(step.op, *numbers, **step.settings), shape=step.shape)
+        inner = [x.inputs[0] if is_only(x, "broadcast_to") else x for x in step.inputs]
+        shapes = [x.shape for x in inner if isinstance(x, Step)]
+        if shapes and np.broadcast_shapes(*shapes) != step.shape:
+            return b.step("broadcast_to", b.step(step.op, *inner, **step.settings), shape=step.shape)
     return None
 
 

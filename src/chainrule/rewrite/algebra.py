@@ -29,7 +29,7 @@ from chainrule.rewrite.rewriting import (
     plain,
     raised,
 )
-from chainrule.rewrite.shaped import flattened, is_moved, is_vector_lifted, repeat, same_move
+from chainrule.rewrite.shaped import flattened, is_moved, is_vector_lifted, moved_as, repeat, same_move
 
 ONE = constant(1.0)
 """What a number is a multiple of, in the table of a sum."""
@@ -177,10 +177,7 @@ def factors_of(x: Any, exponent: Number) -> list[tuple[Any, Number]] | None:
         product = product_of(x.inputs[0])
         if product.number == 1 and list(product.powers.values()) == [1]:
             return None
-        moved = [
-            (x.op(base, **x.settings) if base.shape else base, exact(e * exponent))
-            for base, e in product.powers.items()
-        ]
+        moved = [(moved_as(x, base) if base.shape else base, exact(e * exponent)) for base, e in product.powers.items()]
         return [(raised(product.number, exponent), Fraction(1)), *moved]
     if name == "mul":
         return [(x.inputs[1], exponent), (x.inputs[0], exponent)]
@@ -304,11 +301,12 @@ def lifted_together(arrays: list[tuple[Term, Number]], way: Rewriting) -> list[t
             out += group
             continue
         way.note("shapes")
+        sign = Fraction(-1 if all([e < 0 for _, e in group]) else 1)
         product = Product()
         for base, exponent in group:
-            product = product * Product(powers={base.inputs[0]: exponent})
+            product = product * Product(powers={base.inputs[0]: exact(sign * exponent)})
         inner = build_product(product, first.inputs[0].shape, way.plainly())
-        out.append((first.op(inner, **first.settings), Fraction(1)))  # type: ignore[misc]
+        out.append((first.op(inner, **first.settings), sign))  # type: ignore[misc]
     return out
 
 

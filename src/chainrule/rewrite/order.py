@@ -141,6 +141,8 @@ def sorted_powers(powers: Mapping[Term, Number], way: Rewriting) -> list[tuple[T
 
     def order(entry: tuple[Term, Number]) -> tuple[int, str]:
         base = entry[0]
+        while name_of(base) == "broadcast_to":
+            base = base.inputs[0]
         return 0 if base.op is None else 2 if name_of(base) in ("add", "sub") else 1, key_of(base, way)
 
     return sorted(powers.items(), key=order)

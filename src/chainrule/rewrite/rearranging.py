@@ -142,13 +142,34 @@ def total_along(x: Term, axes: tuple[int, ...], way: Rewriting) -> Any:
             return scaled_by(Product(number), total(smaller, left, way) if left else smaller, way)
     if name_of(x) == "softmax" and axes == (x.settings["axis"] % x.ndim,):
         way.note("shares")
-        return repeat(1, tuple([n for i, n in enumerate(x.shape) if i not in axes]))
+        return repeat(1, without_axes(x.shape, axes))
+    copies = {base: e for base, e in product_of(x).powers.items() if is_copied(base, axes)}
+    if copies:
+        return copies_in_front(x, copies, axes, way)
     if name_of(x) in ("add", "sub") and way.takes("expand"):
         entries = sum_of(x, way)
         if any([is_copied(unit, axes) for unit in entries]):
             # The sum of what is left of a mean along an axis may be nothing.
             return distributed_total(x, entries, axes, way)
     return book["sum"](x, axis=axes[0] if len(axes) == 1 else axes)
+
+
+def without_axes(shape: Shape, axes: tuple[int, ...]) -> Shape:
+    """A shape without some of its axes."""
+    return tuple([n for i, n in enumerate(shape) if i not in axes])
+
+
+def copies_in_front(x: Term, copies: dict[Term, Any], axes: tuple[int, ...], way: Rewriting) -> Any:
+    """The sum over some axes, with the factors in front of it that are the same along these."""
+    way.note("numbers in front")
+    rest, front, shape = product_of(x), Product(), without_axes(x.shape, axes)
+    for base, exponent in copies.items():
+        rest.times(base, -exponent)
+        inner = base.inputs[0]
+        kept = kept_shape(inner, axes, x.ndim - inner.ndim)
+        front.times(broadcast(reshaped(inner, kept), shape, way), exponent)
+    added = total(build_product(rest, x.shape, way.plainly()), axes, way)
+    return build_product(front * product_of(added), shape, way)
 
 
 def is_copied(x: Term, axes: tuple[int, ...]) -> bool:
@@ -163,7 +184,7 @@ def is_copied(x: Term, axes: tuple[int, ...]) -> bool:
 def distributed_total(x: Term, entries: Any, axes: tuple[int, ...] | None, way: Rewriting) -> Any:
     """The sum over some axes, term by term."""
     way.note("distribution")
-    shape = () if axes is None else tuple([n for i, n in enumerate(x.shape) if i not in axes])
+    shape = () if axes is None else without_axes(x.shape, axes)
     table: dict[Term, Any] = {}
     for unit, number in entries.items():
         part = total(repeat(1, x.shape) if unit is ONE else broadcast(unit, x.shape, way), axes, way)

@@ -44,6 +44,13 @@ def is_moved(x: Any) -> bool:
     return name_of(x) in MOVED and not is_flattened(x)
 
 
+def moved_as(x: Term, part: Term) -> Term:
+    """Part of what was shaped or repeated, shaped or repeated as that was."""
+    if name_of(x) == name_of(part) == "reshape" and part.inputs[0].shape == x.shape:
+        return part.inputs[0]
+    return x.op(part, **x.settings)  # type: ignore[misc]
+
+
 def is_vector_lifted(x: Term) -> bool:
     """Whether a row or column is a vector in that shape, or a product with one."""
     while name_of(x) == "matmul":

@@ -29,7 +29,7 @@ def squared_error_x(g, x, y, scale):
 
 def squared_error_y(g, x, y, scale):
     """What of the gradient of squared_error reaches y."""
-    return 2 * g * scale * (y - x)
+    return -2 * g * scale * (x - y)
 
 
 def cross_entropy_x(g, x, target):
@@ -39,7 +39,7 @@ def cross_entropy_x(g, x, target):
 
 def binary_cross_entropy_x(g, x, y, at_one, at_zero):
     """What of the gradient of binary_cross_entropy reaches x."""
-    t1 = at_zero * (1 - y) * logistic(x) - at_one * y * logistic(-x)
+    t1 = at_zero * logistic(x) * (1 - y) - at_one * y * logistic(-x)
     return g * t1
 
 
@@ -52,15 +52,15 @@ def layer_norm_x(g, x, w, b, eps):
     """What of the gradient of layer_norm reaches x."""
     t1 = g * w
     t2 = x - np.add.reduce(x, axis=-1, keepdims=True) / x.shape[-1]
-    t3 = np.sqrt(np.add.reduce(t2 * t2, axis=-1, keepdims=True) / x.shape[-1] + eps)
-    t4 = t1 - np.add.reduce(t1 * t2, axis=-1, keepdims=True) / (t3 * t3 * x.shape[-1]) * t2
-    return (t4 - np.add.reduce(t4, axis=-1, keepdims=True) / x.shape[-1]) / t3
+    t3 = eps + np.add.reduce(t2 * t2, axis=-1, keepdims=True) / x.shape[-1]
+    t4 = np.add.reduce(t1 * t2, axis=-1, keepdims=True) / t3 * t2
+    return (t1 + (np.add.reduce(t4 / x.shape[-1] - t1, axis=-1, keepdims=True) - t4) / x.shape[-1]) / np.sqrt(t3)
 
 
 def layer_norm_w(g, x, w, b, eps):
     """What of the gradient of layer_norm reaches w."""
     t1 = x - np.add.reduce(x, axis=-1, keepdims=True) / len(w)
-    t2 = g * t1 / np.sqrt(np.add.reduce(t1 * t1, axis=-1, keepdims=True) / len(w) + eps)
+    t2 = g * (t1 / np.sqrt(np.add.reduce(t1 * t1, axis=-1, keepdims=True) / len(w) + eps))
     return column_sums(t2)
 
 

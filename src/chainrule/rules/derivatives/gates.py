@@ -7,17 +7,17 @@ from chainrule.rules.pointwise import erfc, exp, sigmoid, tanh
 
 def gelu_x(out, x):
     """How gelu moves with x."""
-    return 0.3989422804014327 * (x * exp(-(0.5 * (x * x)))) + 0.5 * erfc(-(0.7071067811865476 * x))
+    return 0.3989422804014327 * x * exp(-(x * x / 2)) + erfc(-0.7071067811865476 * x) / 2
 
 
 def gelu_tanh_x(out, x):
     """How gelu_tanh moves with x."""
-    t1 = x * x
-    t2 = tanh(0.7978845608028654 * (x * (1 + 0.044715 * t1)))
-    return x * (1 - t2 * t2) * (0.3989422804014327 + 0.053516112204450184 * t1) + 0.5 * (1 + t2)
+    t1 = x * x * x
+    t2 = tanh(0.035677408136300125 * t1 + 0.7978845608028654 * x)
+    return (0.053516112204450184 * t1 + 0.3989422804014327 * x) * (1 - t2 * t2) + (t2 + 1) / 2
 
 
 def silu_x(out, x):
     """How silu moves with x."""
     t1 = sigmoid(x)
-    return t1 * (1 + x * (1 - t1))
+    return t1 + x * (t1 * (1 - t1))

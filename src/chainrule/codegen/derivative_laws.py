@@ -1,0 +1,76 @@
+"""The laws by which derivatives of rules are written: those of programs, of formulas, and a few for arrays of any size.
+
+What programs do with the numbers in products, formulas do in their own way; no law writes a number of entries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from chainrule.codegen.as_formulas import as_formulas
+from chainrule.codegen.laws import LAWS, Law, axes_of, is_one_a_row, is_only, law
+from chainrule.codegen.simplified import Builder, simplified
+from chainrule.core.operation import book
+from chainrule.program import Step, Trace
+from chainrule.program.steps import axes_along
+
+UNFIT = frozenset({"numbers gathered", "one-hot rows", "sums over the axes that were repeated"})
+"""Laws of programs that write a number of entries, or place numbers otherwise than formulas do."""
+
+OWN_LAWS: list[tuple[str, Law]] = []
+"""Every law for arrays of any size, with its name."""
+
+
+def shortened(trace: Trace, names: Mapping[Step, str], order: Sequence[str]) -> Trace:
+    """A derivative by fewer operations: as a program, then as a formula whose symbols stand in this order."""
+    before = [*[known for known in LAWS if known[0] not in UNFIT], *OWN_LAWS]
+    after = [known for known in before if known[0] != "signs in front"]  # these stand as in the formula
+    return simplified(as_formulas(simplified(trace, before)[0], names, order), after)[0]
+
+
+@law("numbers before what is put in places", "scatter", into=OWN_LAWS)
+def number_out_of_scatter(b: Builder, step: Step) -> Any:
+    """Copies of a number, put in one place of each row, are the number times ones that are put there."""
+    x = step.inputs[0]
+    if not is_only(x, "broadcast_to") or x.inputs[0].shape or b.number(x.inputs[0]) == 1 or not is_one_a_row(b, step):
+        return None
+    ones = b.step("broadcast_to", b.constant(1.0, x.dtype), shape=x.shape)
+    return b.step("mul", x.inputs[0], b.plain(book["scatter"], (ones,), step.settings))
+
+
+@law("sums along the last axis", "sum", "sum_to", into=OWN_LAWS)
+def along_last(b: Builder, step: Step) -> Any:
+    """What is added up along the last axis alone is so however many axes there are."""
+    x: Any = step.inputs[0]
+    if is_only(step, "sum") and step.settings["axis"] != -1 and axes_along(step) == {x.ndim - 1} and x.ndim > 1:
+        return b.step("sum", x, axis=-1, keepdims=step.settings["keepdims"])
+    last_alone = x.ndim and step.shape == (*x.shape[:-1], 1) and x.shape != step.shape
+    return b.step("sum", x, axis=-1, keepdims=True) if is_only(step, "sum_to") and last_alone else None
+
+
+@law("a product turned over", "swap", "transpose", into=OWN_LAWS)
+def product_turned(b: Builder, step: Step) -> Any:
+    """The transpose of Aᵀ·B is Bᵀ·A."""
+    x: Any = step.inputs[0]
+    if not turns_matrices(step) or not is_only(x, "matmul") or not turns_matrices(x.inputs[0]):
+        return None
+    left, right = x.inputs
+    return b.step("matmul", b.step("swap", right), left.inputs[0])
+
+
+def turns_matrices(x: Any) -> bool:
+    """Whether a step turns each matrix of a stack over."""
+    return is_only(x, "swap", "transpose") and axes_of(x) == (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2)
+
+
+@law("turned before it is stacked", "transpose", into=OWN_LAWS)
+def turned_in_stack(b: Builder, step: Step) -> Any:
+    """A stack whose axes change places is a stack of parts whose axes did, along another axis: one copy, not two."""
+    x: Any = step.inputs[0]
+    if not is_only(x, "stack"):
+        return None
+    order, axis = axes_of(step), x.settings["axis"] % x.ndim
+    inner = tuple([a - (a > axis) for a in order if a != axis])
+    parts = [b.step("transpose", part, axes=inner) for part in x.inputs]
+    return b.step("stack", *parts, axis=order.index(axis))
