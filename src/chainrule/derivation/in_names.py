@@ -18,7 +18,6 @@ from chainrule.core.graph import gradients_of
 from chainrule.core.operation import Pointwise
 from chainrule.core.term import Term, constant, forward_order, name_of, replay, symbol
 from chainrule.custom import CustomRule
-from chainrule.derivation.network.entrywise import REPEATING
 from chainrule.derivation.scalars.cancel import divisions
 from chainrule.derivation.scalars.slopes import added, is_finite
 from chainrule.derivation.tape.standardized import Standardized, standardized
@@ -45,6 +44,8 @@ FARTHEST = 12
 """Gradients between the output and one that may be told without them: those farther back are shorter with them."""
 MANY = 2
 """A gradient of more operations is told in as many others where these are shorter."""
+REPEATING = ("broadcast_to", "reshape", "expand_dims", "squeeze")
+"""Operations that leave one entry as it is."""
 LONGEST = 60
 """Characters of what stands for a step without a name in a sentence."""
 
@@ -159,7 +160,12 @@ class InNames:
     """The named steps of a program as terms over each other, and their gradients."""
 
     def __init__(
-        self, tape: Tape, lifted: Lifted, letters: dict[Step, Any], normal: Mapping[Step, Standardized]
+        self,
+        tape: Tape,
+        lifted: Lifted,
+        letters: dict[Step, Any],
+        normal: Mapping[Step, Standardized],
+        names: Mapping[Node, Tree] | None = None,
     ) -> None:
         self.tape = tape
         self.lifted = lifted
@@ -174,8 +180,8 @@ class InNames:
         """What the gradient in a letter adds up from, where it arrives from several steps."""
         self.gradient_of: dict[Term, Node] = {}
         """The nodes of the letters that stand for gradients."""
-        self.trees: dict[Term, Tree] = {x: tape.symbols[self.node(step)] for step, x in letters.items() if is_symbol(x)}
-
+        names = tape.symbols if names is None else names
+        self.trees: dict[Term, Tree] = {x: names[self.node(step)] for step, x in letters.items() if is_symbol(x)}
         self.numbers = {x: tape.number_of(self.node(step)) for step, x in letters.items() if is_symbol(x)}
 
     def node(self, step: Step) -> Node:
