@@ -35,6 +35,7 @@ from chainrule.derivation.scalars.links import SHORT, made_of
 from chainrule.derivation.scalars.slopes import nameless
 from chainrule.derivation.tape.tape import Tape, where_defined
 from chainrule.derivation.words import Words, said
+from chainrule.errors import UNFIT
 from chainrule.maths import Applied, Derivative, Number, Symbol, Tree, numeral, plain
 from chainrule.maths.tree import all_parts, applied, made
 
@@ -181,18 +182,13 @@ class Story:
 
     def fit(self, node: Node, letters: list[Any]) -> bool:
         """Whether the formula of a node has as many entries when it is made of names in their own shapes."""
-        pairs = [(x, name) for x, name in zip(node.inputs, letters, strict=True) if self.is_named(x)]
-        if all([tuple(x.shape) == name.shape for x, name in pairs]):
-            return True
         # A row times a column is a number.
         is_number = node.op.name == "matmul" and np.size(node.data) == 1
         if not isinstance(node.op, Pointwise) and not is_number:
             return False
-        join = np.matmul if is_number else np.broadcast
-        shapes = [name.shape if self.is_named(x) else np.shape(x) for x, name in zip(node.inputs, letters, strict=True)]
         try:
-            return join(*[np.broadcast_to(0.0, shape) for shape in shapes]).size == np.size(node.data)
-        except ValueError:
+            return applied(node.op, *letters, **node.settings).size == np.size(node.data)
+        except UNFIT:
             return False
 
     def in_shape(self, x: Any, name: Any) -> Any:
