@@ -222,3 +222,39 @@ def test_a_comment_names_what_was_differentiated_and_no_line_is_dead(f, argument
     for one, other in zip(written if isinstance(written, tuple) else (written,), right, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-12)
         assert np.ndim(one) == 0 or one.flags.writeable
+
+
+@pytest.mark.parametrize(
+    ("slide", "pool"),
+    [
+        ({}, {"kernel_size": 2}),
+        ({"padding": 1}, {"kernel_size": (2, 3), "stride": 1}),
+        ({"stride": (2, 1), "padding": (1, 2)}, {"kernel_size": 2, "stride": (1, 2), "dilation": (2, 1)}),
+        ({"dilation": (1, 2), "stride": 2}, {"kernel_size": 1}),
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_images_are_seen_through_windows_as_a_person_writes_it(slide, pool, dtype):
+    rng = np.random.default_rng(0)
+    x = np.round(2 * rng.normal(size=(3, 2, 9, 8))).astype(dtype)  # of which windows have several largest
+    x[0, 0, :5, :5] = -np.inf
+    w = rng.normal(size=(4, 2, 3, 2)).astype(dtype)
+
+    def loss(x: Any, w: Any) -> Any:
+        shown = cr.where(x < -1e30, 0.5, x)
+        return cr.sum(cr.max_pool2d(cr.conv2d(shown, w, **slide), **pool) ** 2) + cr.sum(cr.max_pool2d(x, **pool) > 0)
+
+    f = cr.value_and_grad(loss, argnums=(0, 1))
+    step = cr.compile(f)
+    step(x, w)
+    source = step.source()
+    assert source.count("np.einsum") == 3
+    assert len(source.splitlines()) < 80
+    module: dict[str, Any] = {}
+    exec(source, module)
+    value, slopes = f(x, w)
+    for found, right in zip(module["loss"](x, w), (value, *slopes), strict=True):
+        np.testing.assert_allclose(
+            found, right, rtol=1e-12 if dtype == np.float64 else 1e-4, atol=1e-12 if dtype == np.float64 else 1e-3
+        )
+        assert np.asarray(found).dtype == np.asarray(right).dtype

@@ -63,6 +63,16 @@ def test_random_programs_give_the_same_to_the_last_bit(program, count):
     assert with_threads(count, step, *args)[0] == with_threads(1, step, *args)[0]
 
 
+def test_a_program_is_planned_alike_every_time():
+    """Where its steps lie in Python's memory decides nothing, not even how a sum of products is rounded."""
+    f = function([("gelu", 28, 3)] * 4 + [("abs", 2, 7)])
+    args = [rng.normal(size=shape) for shape in SHAPES]
+    compiled = [cr.compile(cr.value_and_grad(f, argnums=1), target="native") for _ in range(12)]
+    for one in compiled:
+        one(*args)
+    assert len({tuple(one.needs_version().plan.words) for one in compiled}) == 1
+
+
 def network(kind: str) -> tuple[Any, Any, Any]:
     """A step of a network with every large kernel: products, convolutions and their adjoints, pools, softmax, norms."""
     nn = cr.nn

@@ -9,16 +9,18 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from chainrule.codegen.numpy_source import head_for
-from chainrule.codegen.source import ATOM, POWER, Source, enclosed, subscript, used, written
+from chainrule.codegen.source import ATOM, POWER, Source, call, enclosed, subscript, used, written
 from chainrule.codegen.statements import Statements, statements_of, usual
+from chainrule.codegen.written_images import IMAGES
 from chainrule.core.operation import Operation, book, kernels
 from chainrule.core.state import Quiet
 from chainrule.program import Kind, Step, Trace
+from chainrule.rules.kernels import half_power
 
 WIDTH = 120
 """Lines are at most so long; a comment that does not fit stands above its line."""
@@ -48,10 +50,15 @@ def mean(value: Any, x: Any, *, axis: Any, keepdims: Any) -> Any:
 
 
 def power(value: Any, x: Any, y: Any) -> Any:
-    """A whole power of an array."""
+    """A power, of which whole ones of arrays are operators, and no case is left that cannot be."""
+    kind = np.asarray(x.value if isinstance(x, Source) else x).dtype.kind
+    if isinstance(y, Source):
+        never_half = kind == "f" and (y.ndim or y.dtype.kind in "iu")
+        return call(np.power, "np.power", (x, y), {}) if never_half else NotImplemented
+    if type(y) is float and y == 0.5 and kind == "f":
+        return half_power(x)
     if type(y) not in (int, float) or y not in (2, 3):
         return NotImplemented
-    kind = np.asarray(x.value if isinstance(x, Source) else x).dtype.kind
     if kind == "b" and type(y) is int:  # of which NumPy makes the smallest whole numbers where it is written as **
         return NotImplemented
     text = enclosed(x, ATOM)
@@ -110,7 +117,7 @@ def numpy_source(trace: Trace, name: str, made_for: str = "") -> str:
 class Printer:
     """Writes the lines of a program; `spelled` are operations that do not say what their rule says."""
 
-    spelled = SPELLED
+    spelled: ClassVar = {**SPELLED, **IMAGES}
 
     def __init__(self, lines: Statements) -> None:
         self.lines = lines

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.codegen.as_numpy import Printer, method
+from chainrule.codegen.as_numpy import SPELLED, Printer, method
 from chainrule.codegen.identifiers import Names
 from chainrule.codegen.numpy_source import head_for
 from chainrule.codegen.source import ATOM, Source, used, written
@@ -30,6 +30,9 @@ UFUNCS = {
 
 class Planner(Printer):
     """Writes one operation a line, and says where each result lies."""
+
+    spelled = SPELLED
+    """This runs, so a convolution keeps to the cache: a few images at a time."""
 
     def __init__(self, trace: Trace, name: str) -> None:
         super().__init__(statements_of(trace, [name, "work", "workspace", *kernels]))

@@ -90,7 +90,7 @@ def turns_of(planner: Planner) -> Turns | None:
     together = axes_together(axes)
     weight: Counter[Axis] = Counter()
     for step in axes:
-        for root in {together[step, a] for a in range(step.ndim) if (step, a) in together}:
+        for root in dict.fromkeys([together[step, a] for a in range(step.ndim) if (step, a) in together]):
             weight[root] += bytes_of(step) * (step not in planner.views)
     given = {together[x, a] for x in planner.arguments for a in [first_axis(x)] if (x, a) in together}
     for root, _ in weight.most_common():

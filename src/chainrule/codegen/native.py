@@ -114,7 +114,7 @@ class Planner:
         self.readers: dict[Step, list[Step]] = {step: [] for step in self.steps}
         for step in self.steps:
             if step not in self.views:
-                for owner in {self.owner(x) for x in step.needs}:
+                for owner in dict.fromkeys([self.owner(x) for x in step.needs]):
                     self.readers[owner].append(step)
         self.kept = {self.owner(x) for x, _ in self.ends} | self.found.keys()
         self.left = Counter({owner: len(readers) for owner, readers in self.readers.items()})
@@ -202,7 +202,7 @@ class Planner:
         """These steps are computed: what only they read is free again."""
         self.done.update(steps)
         for step in steps:
-            for owner in {self.owner(x) for x in step.needs}:
+            for owner in dict.fromkeys([self.owner(x) for x in step.needs]):
                 self.left[owner] -= 1
                 place = self.found.get(owner)
                 if not self.left[owner] and place is not None and place.memory == WORKSPACE and owner not in self.kept:
@@ -451,7 +451,7 @@ class ChainWriter:
 
     def release(self, step: Step) -> None:
         """Registers that no later step reads are free."""
-        for owner in {self.planner.owner(y) for y in step.needs}:
+        for owner in dict.fromkeys([self.planner.owner(y) for y in step.needs]):
             self.left[owner] -= 1
             if not self.left[owner] and self.operand.get(owner, REGISTERS) < REGISTERS:
                 self.chain.free.append(self.operand.pop(owner))

@@ -17,6 +17,7 @@ import numpy as np
 
 from chainrule.core.parts import PANEL_BYTES, Batch, Product, parts_for, ranges, side_by_side
 from chainrule.core.place import Place, Range, steps_of
+from chainrule.core.state import quietly
 
 WORKSPACE, CONSTANTS, FIRST_INPUT = range(3)
 """The pieces of memory; inputs and outputs follow."""
@@ -237,7 +238,7 @@ class Plan:
 
     def number(self, x: float, dtype: np.dtype[Any]) -> Place:
         """One number of the plan's own, once for all that are equal."""
-        array = np.asarray(x, dtype)
+        array = quietly(np.asarray, x, dtype)  # what single precision does not hold is infinite
         key = (dtype, array.tobytes())
         if key not in self.numbers:
             self.numbers[key] = self.constant(array)

@@ -311,7 +311,8 @@ def _counters(entire: pl.DataFrame, block: Block, names: Collection[str], wishes
     rising = np.diff(np.sort(block.values, axis=0), axis=0)
     may_count = block.measures.whole & ~block.gappy & (rising > 0).all(axis=0)
     found: dict[str, _Found] = {}
-    for name in {name for name, may in zip(block.names, may_count.tolist(), strict=True) if may}.intersection(names):
+    wanted = set(names)
+    for name in [name for name, may in zip(block.names, may_count.tolist(), strict=True) if may and name in wanted]:
         numbers = parse(entire[name]).drop_nulls()
         if numbers.is_finite().all() and (kind := kind_of_numbers(numbers)).name == "row counter":
             found[name] = _Found(kind, QUANTITY) if name in wishes.keep else _Found(kind, left_out=_reason(kind))
