@@ -235,16 +235,16 @@ def reshaped_twice(b: Builder, step: Step) -> Any:
     return None
 
 
-@law("a number repeated is a number", "index", "reshape", "swap", "transpose", pointwise=True)
-def repeated_number(b: Builder, step: Step) -> Any:
-    """What moves the copies of one number leaves copies, and what is done to all of them is done to one."""
+@law("what is repeated is computed once", "index", "reshape", "swap", "transpose", pointwise=True)
+def computed_before_repeating(b: Builder, step: Step) -> Any:
+    """What moves the copies of one number leaves copies, and what is done to all copies is done to one."""
     moves = is_only(step, "reshape", "transpose", "swap") or (is_only(step, "index") and len(step.needs) == 1)
     if moves and (number := copies_of(step.inputs[0])) is not None:
         return b.step("broadcast_to", number, shape=step.shape) if step.shape else number
-    if isinstance(step.op, Pointwise) and step.shape and not is_only(step, "neg"):  # a sign goes further out
+    repeats = isinstance(step.op, Pointwise) and any([is_only(x, "broadcast_to") for x in step.inputs])
+    if repeats and not is_only(step, "neg"):  # a sign goes further out
         inner = [x.inputs[0] if is_only(x, "broadcast_to") else x for x in step.inputs]
-        shapes = [x.shape for x in inner if isinstance(x, Step)]
-        if shapes and np.broadcast_shapes(*shapes) != step.shape:
+        if np.broadcast_shapes(*[x.shape for x in inner if isinstance(x, Step)]) != step.shape:
             return b.step("broadcast_to", b.step(step.op, *inner, **step.settings), shape=step.shape)
     return None
 

@@ -44,12 +44,6 @@ def length(x: Any, axis: Any, keepdims: bool, count: float) -> Any:
     return out if keepdims else book["squeeze"](out, axis=axis)
 
 
-def softmax(x: Any, axis: Any) -> Any:
-    """e^x over its sum, from the largest entry."""
-    grown = book["exp"](book["sub"](x, book["largest"](x, axis=axis, keepdims=True)))
-    return book["div"](grown, book["sum"](grown, axis=axis, keepdims=True))
-
-
 def logsumexp(x: Any, axis: Any, keepdims: bool) -> Any:
     """The logarithm of a sum of powers, from the largest entry if that is finite."""
     largest = book["largest"](x, axis=axis, keepdims=True)
@@ -162,11 +156,6 @@ def lower_half(x: Any) -> Any:
     """The triangle below the diagonal, and half of the diagonal."""
     n = x.shape[-1]
     return book["chosen"](x, np.tril(np.ones((n, n))) - np.eye(n) / 2)
-
-
-def symmetric(x: Any) -> Any:
-    """Half of the sum with the transpose."""
-    return book["div"](book["add"](x, book["swap"](x)), 2.0)
 
 
 def windows_of(shape: tuple[int, ...], plan: Any) -> tuple[Any, ...]:
@@ -504,9 +493,7 @@ OTHERWISE: dict[str, Callable[..., Any]] = {
     "searchsorted": searchsorted,
     "signbit": signbit,
     "sinc": sinc,
-    "softmax": softmax,
     "stack": lambda *arrays, axis: book["concatenate"](*[book["expand_dims"](x, axis=axis) for x in arrays], axis=axis),
-    "symmetric": symmetric,
     "take_along_axis": take_along_axis,
     "trunc": lambda x: book["where"](book["less"](x, 0), book["ceil"](x), book["floor"](x)),
 }
