@@ -83,7 +83,6 @@ IN_ANY_ORDER = {
     ("mul", "mul"): "mul_mul",
     ("mul", "sub"): "diff_mul",
     ("mul", "sigmoid"): "sigmoid_mul",
-    ("mul", "share"): "share_mul",
     ("add", "sqrt"): "sqrt_add",
 }
 JOINED = {
@@ -99,9 +98,7 @@ Its operands are those of what was read, and then the others.
 """
 
 AS_ONE = {
-    (OPERATION[second], place, OPERATION[first]): OPERATION[both]
-    for (second, place, first), both in JOINED.items()
-    if first in OPERATION
+    (OPERATION[second], place, OPERATION[first]): OPERATION[both] for (second, place, first), both in JOINED.items()
 }
 FIRST_OF_TWO = {first for _, _, first in AS_ONE}
 OPERANDS = {

@@ -8,13 +8,12 @@ derivative.
 from __future__ import annotations
 
 import functools
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
-from chainrule.core.instructions import JOINED, REGISTERS, Chain, Plan, Slot, bits
+from chainrule.core.instructions import REGISTERS, Chain, Plan, Slot, bits
 from chainrule.core.operation import book
 from chainrule.core.place import Place
 
@@ -259,29 +258,19 @@ def needed(wanted: Iterable[Node], order: list[Node]) -> list[Node]:
 
 
 def joined(order: list[Node], wanted: Iterable[Node]) -> list[Node]:
-    """Operations together with one that they read, where the machine has the two as one."""
-    kept = set(wanted)
+    """What the machine has as one operation and a chain does not find by itself: a mask, a bell, a share of something.
+
+    Other pairs are joined where the chain is written.
+    """
     for node in order:
         if node.name == "chosen" and is_positive(node.operands[1]):
             node.name, node.operands = "gate", (node.operands[0], node.operands[1].operands[0])
         elif node.name == "exp" and is_minus_square(node.operands[0]):
             node.name, node.operands = "bell", node.operands[0].operands[0].operands[:1]
-    order = needed(kept, order)
-    readers = Counter([x for node in order for x in node.operands])
-    for node in order:
-        while (place := joinable(node, readers, kept)) is not None:
-            x = node.operands[place]
-            node.name = JOINED[node.name, place, x.name]
-            node.operands = (*x.operands, *node.operands[:place], *node.operands[place + 1 :])
-    return needed(kept, order)
-
-
-def joinable(node: Node, readers: Mapping[Node, int], kept: Collection[Node]) -> int | None:
-    """The place of an operand that goes with the operation that reads it, if there is one."""
-    for place, x in enumerate(node.operands):
-        if (node.name, place, x.name) in JOINED and readers[x] == 1 and x not in kept and x.one == node.one:
-            return place
-    return None
+        elif node.name == "mul" and any([x.name == "share" for x in node.operands]):
+            share, other = sorted(node.operands, key=lambda x: x.name != "share")
+            node.name, node.operands = "share_mul", (*share.operands, other)
+    return needed(wanted, order)
 
 
 def is_positive(x: Node) -> bool:
