@@ -25,7 +25,7 @@ from chainrule.verify.marking.local_changes import (
     softmax_shares,
 )
 from chainrule.verify.marking.problem import Problem, edges_of, gradient_in
-from chainrule.verify.marking.rules_taken_wrong import rules_taken_wrong
+from chainrule.verify.marking.rules_taken_wrong import exchanged, rules_taken_wrong
 from chainrule.verify.marking.walk import Arrival, Share, Walk
 from chainrule.verify.marking.wrong_slopes import WRONG
 from chainrule.verify.shapes import broadcasts
@@ -61,7 +61,8 @@ def changes(problem: Problem, wrt: Step, walks: Sequence[Walk]) -> Iterator[Chan
     for step, slot, x in edges:
         for told in shares_of(problem, walks, step, slot, x):
             yield edge_change(problem, wrt, step, slot, told)
-    for step, slot, name, says, gives in rules_taken_wrong(problem, wrt):
+    for step, slot, name, says, derived in rules_taken_wrong(problem, wrt):
+        gives = lambda w, step=step, derived=derived: exchanged(w, step, wrt, derived(w))  # noqa: E731
         yield Change(name, edge_place(problem, step, slot, wrt), says, gives, site=(step.place, says))
     yield from errors(problem, wrt, walks)
     yield from ways(problem, wrt)

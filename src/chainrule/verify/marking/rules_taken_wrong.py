@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -44,29 +45,45 @@ OF_TWO: dict[str, tuple[Rule, ...]] = {
 }
 """The product and the quotient of u and v, which both depend on what is asked."""
 
+OF_ONE: tuple[tuple[str, str, Callable[[Arrival, Any], Any]], ...] = (
+    (WRONG, "the outer derivative is taken at the derivative of {u}, and nothing is multiplied", Arrival.slope_with),
+    (
+        WRONG,
+        "the outer derivative is taken at the derivative of {u}, which is its value's place",
+        lambda at, du: at.slope_with(du) * du,
+    ),
+    ("gradient-for-value", "{u} itself stands for its derivative", lambda at, du: at.slope * at.own),
+    ("added-for-multiplied", "the derivative of {u} is added, and it multiplies", lambda at, du: at.slope + du),
+)
+"""The chain rule of f(u) with u′ in a wrong place, or u in the place of u′."""
+
+POWERS = (
+    WRONG,
+    "the rule for powers is used on an exponential of {u}",
+    lambda at, du: at.own * np.exp(at.own - 1.0),
+)
+
 
 def rules_taken_wrong(problem: Problem, wrt: Step) -> Iterator[tuple[Step, int, str, str, Callable[[Walk], Any]]]:
-    """The consumer and the slot of a link, the mistake, what is said of it, and the gradient that it gives."""
+    """The consumer and the slot of a link, the mistake, what is said of it, and the derivative of the consumer then."""
     between = problem.program.between([wrt])
     inside = {*between, wrt}
     for step in between:
-        operands = [x for _, x in step.edges if x in inside]
+        operands = [(slot, x) for slot, x in step.edges if x in inside]
         if step is wrt or not is_entry_by_entry(problem, step, wrt):
             continue
-        if step.operation in OF_TWO and len(operands) == 2 and operands[0] is not operands[1]:
+        slot, u = operands[0]
+        if step.operation in OF_TWO and len(operands) == 2 and u is not operands[1][1]:
             for name, says, rule in OF_TWO[step.operation]:
-                yield step, 0, name, says, given_by_rule(step, operands, wrt, rule)
-        elif step.operation == "div" and len(operands) == 1 and step.inputs[1] is operands[0] is not wrt:
-            says = f"{problem.name(operands[0])} is differentiated where it stands, below"
-            above, below = step.inputs[0], operands[0]
-
-            def below_alone(walk: Walk, step: Step = step, above: Any = above, below: Step = below) -> Any:
-                top = walk.numbers[above] if isinstance(above, Step) else above
-                return exchanged(walk, step, wrt, top / inner(walk, below, wrt))
-
-            yield step, 1, WRONG, says, below_alone
-        elif len(operands) == 1 and operands[0] is not wrt and bends(step):
-            yield from inner_derivatives(problem, step, operands[0], wrt)
+                yield step, 0, name, says, partial(of_both, rule, step, wrt)
+        elif len(operands) == 2 or u is wrt:
+            continue
+        elif step.operation == "div" and slot == 1:
+            says = f"{problem.name(u)} is differentiated where it stands, below"
+            yield step, 1, WRONG, says, lambda w, step=step, u=u: w.inputs(step)[0] / inner(w, u, wrt)
+        elif bends(step):
+            for name, says, rule in (*[POWERS] * (step.operation == "exp"), *OF_ONE):
+                yield step, slot, name, says.format(u=problem.name(u)), partial(of_inner, rule, step, slot, wrt)
 
 
 def is_entry_by_entry(problem: Problem, step: Step, wrt: Step) -> bool:
@@ -85,15 +102,14 @@ def bends(step: Step) -> bool:
     return (len(step.inputs) == 1 or step.operation == "pow") and step.operation != "neg"
 
 
-def given_by_rule(step: Step, operands: list[Step], wrt: Step, rule: Callable[..., Any]) -> Callable[[Walk], Any]:
-    """The gradient where the derivative of a step is worked out by a wrong rule."""
+def of_both(rule: Callable[..., Any], step: Step, wrt: Step, walk: Walk) -> Any:
+    """What a rule for two operands gives."""
+    return rule(*walk.inputs(step), *[inner(walk, x, wrt) for x in step.input_steps])
 
-    def gives(walk: Walk) -> Any:
-        u, v = [walk.numbers[x] for x in operands]
-        du, dv = [inner(walk, x, wrt) for x in operands]
-        return exchanged(walk, step, wrt, rule(u, v, du, dv))
 
-    return gives
+def of_inner(rule: Callable[[Arrival, Any], Any], step: Step, slot: int, wrt: Step, walk: Walk) -> Any:
+    """What a rule for the derivative of what is inside gives."""
+    return rule(Arrival(walk, step, slot, None), inner(walk, step.inputs[slot], wrt))
 
 
 def inner(walk: Walk, x: Step, wrt: Step) -> Any:
@@ -105,31 +121,3 @@ def exchanged(walk: Walk, step: Step, wrt: Step, derivative: Any) -> Any:
     """The gradient where a step has another derivative in what is asked."""
     g = walk.right[step]
     return walk.right[wrt] - walk.handed_down(step, g, wrt) + g * derivative
-
-
-def inner_derivatives(
-    problem: Problem, step: Step, x: Step, wrt: Step
-) -> Iterator[tuple[Step, int, str, str, Callable[[Walk], Any]]]:
-    """The chain rule of f(u) with u′ in a wrong place, or u in the place of u′."""
-    slot = next(i for i, y in step.edges if y is x)
-    name = problem.name(x)
-
-    def told(name: str, says: str, derivative: Callable[[Arrival, Any], Any]) -> Any:
-        """What is said where the derivative is made of the step's numbers and of that of what is inside."""
-        return (
-            step,
-            slot,
-            name,
-            says,
-            lambda w: exchanged(w, step, wrt, derivative(Arrival(w, step, slot, None), inner(w, x, wrt))),
-        )
-
-    if step.operation == "exp":
-        of_powers = f"the rule for powers is used on an exponential of {name}"
-        yield told(WRONG, of_powers, lambda at, du: at.own * np.exp(at.own - 1.0))
-    at_inner = f"the outer derivative is taken at the derivative of {name}"
-    yield told(WRONG, f"{at_inner}, and nothing is multiplied", lambda at, du: at.slope_with(du))
-    yield told(WRONG, f"{at_inner}, which is its value's place", lambda at, du: at.slope_with(du) * du)
-    yield told("gradient-for-value", f"{name} itself stands for its derivative", lambda at, du: at.slope * at.own)
-    added = f"the derivative of {name} is added, and it multiplies"
-    yield told("added-for-multiplied", added, lambda at, du: at.slope + du)
