@@ -11,6 +11,9 @@ pass down from the changed link, so it is exact at any probe.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import reduce
+from itertools import product
+from operator import mul
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -54,32 +57,224 @@ class Change(NamedTuple):
 
 def changes(problem: Problem, wrt: Step, walks: Sequence[Walk]) -> Iterator[Change]:
     """Every single mistake that can be made on the way to `wrt`; the walks tell which links are 1 anyway."""
-    walk = walks[0]
-    edges = list(edges_of(problem, wrt))
-    yield from stops(problem, wrt, walk)
-    yield from extras(problem, wrt)
-    for step, slot, x in edges:
-        for told in shares_of(problem, walks, step, slot, x):
-            yield edge_change(problem, wrt, step, slot, told)
-    for step, slot, name, says, derived in rules_taken_wrong(problem, wrt):
-        gives = lambda w, step=step, derived=derived: exchanged(w, step, wrt, derived(w))  # noqa: E731
-        yield Change(name, edge_place(problem, step, slot, wrt), says, gives, site=(step.place, says))
-    yield from errors(problem, wrt, walks)
-    yield from ways(problem, wrt)
-    yield from stretches(problem, wrt, walk)
-    yield from orders_and_updates(problem, wrt)
-    if problem.is_scalar or len(problem.consumers(wrt)) != 1:
-        return
-    from chainrule.verify.marking.matrix_changes import raw_values
-
-    for step, slot in problem.consumers(wrt):
-        for name, says, value in raw_values(problem, step, slot, wrt):
-            yield Change(name, edge_place(problem, step, slot, wrt), says, value, loose=True)
+    return Changes(problem, wrt, walks).all()
 
 
-def edge_place(problem: Problem, step: Step, slot: int, wrt: Step) -> str:
-    """Where a link is, in the learner's names: the derivative, the line, and what was asked."""
-    return f"{link_of(problem, step, slot)}, in {problem.where(step)}, on the way to {problem.name(wrt)}"
+def repeated(problem: Problem, wrt: Step, walks: Sequence[Walk]) -> Iterator[Change]:
+    """The mistakes that are made again and again on the way to `wrt`."""
+    return Changes(problem, wrt, walks).repeated()
+
+
+class Changes:
+    """The mistakes that can be made on the way to what is asked."""
+
+    def __init__(self, problem: Problem, wrt: Step, walks: Sequence[Walk]) -> None:
+        self.problem = problem
+        self.wrt = wrt
+        self.walks = walks
+        self.asked = problem.name(wrt)
+        self.between = problem.program.between([wrt])
+        self.inside = dict.fromkeys([*self.between, wrt])
+
+    def all(self) -> Iterator[Change]:
+        yield from self.stops()
+        yield from self.extras()
+        yield from self.links()
+        yield from self.errors()
+        yield from self.ways()
+        yield from self.stretches()
+        yield from self.passes()
+        yield from self.not_summed()
+
+    def on_the_way(self, what: str, step: Step) -> str:
+        """Where something is, in the learner's names: the line, and what was asked."""
+        return f"{what}, in {self.problem.where(step)}, on the way to {self.asked}"
+
+    def at_link(self, step: Step, slot: int) -> str:
+        """Where a link is, as the derivative that it is."""
+        return self.on_the_way(link_of(self.problem, step, slot), step)
+
+    def links(self) -> Iterator[Change]:
+        """What wrongly passes a link, and derivatives of what is there by a wrong rule."""
+        problem, wrt = self.problem, self.wrt
+        for step, slot, x in edges_of(problem, wrt):
+            place = self.at_link(step, slot)
+            for told in shares_of(problem, self.walks, step, slot, x):
+                says, edge = told.said(problem, step, slot), (step, slot, told.share)
+                passed = lambda walk, edge=edge: walk.with_change(*edge, wrt)  # noqa: E731
+                yield Change(told.name, place, says, passed, site=(step.place, slot, says), edge=edge)
+        for step, slot, name, says, derived in rules_taken_wrong(problem, wrt):
+            gives = lambda w, step=step, derived=derived: exchanged(w, step, wrt, derived(w))  # noqa: E731
+            yield Change(name, self.at_link(step, slot), says, gives, site=(step.place, says))
+
+    def repeated(self) -> Iterator[Change]:
+        """The same mistake at every link of a kind: what is wrong in a loop, or in a function, is so each time.
+
+        Links are of a kind where they lead into the same operation of one shape, and from the same parameter if one is
+        used several times. What is wrong in a function that is an activation is wrong in layers of all shapes.
+        """
+        problem = self.problem
+        made: dict[Any, dict[Edge, Slip]] = {}
+        # A function that is wrong is so in the gradients of all layers, whatever was asked.
+        layers = [s for s in problem.program.steps if s.operation in ACTIVATIONS and s in self.walks[0].right]
+        others = [(s, 0, x) for s in layers if isinstance(x := s.inputs[0], Step)]
+        for step, slot, x in dict.fromkeys([*edges_of(problem, self.wrt), *others]):
+            leaves = [y for y in step.input_steps if y.op is None]
+            kind = (step.operation, slot, step.shape, *[y.place for y in leaves if len(problem.consumers(y)) > 1])
+            for told in shares_of(problem, self.walks, step, slot, x):
+                of_function = told.name.startswith("activation-") or told.name in ("relu-mask-wrong", WRONG)
+                every = step.operation in ACTIVATIONS and of_function
+                at = None if told.value is None else told.value.place - step.place
+                for one in ("every", kind) if every else (kind,):
+                    made.setdefault((one, told.name, told.says, told.kin, at), {}).setdefault((step, slot), told)
+        seen: set[tuple[Any, ...]] = set()
+        for site, told in made.items():
+            if len(told) < 2 or (what := (*site[1:], *told)) in seen:
+                continue
+            seen.add(what)
+            links = [link_of(problem, step, slot) for step, slot in told]
+            place = "; ".join([*links[:MOST_LINKS], *["…"] * (len(links) > MOST_LINKS)])
+            (edge, first), shares = next(iter(told.items())), {edge: one.share for edge, one in told.items()}
+            where = ", at every activation" if site[0] == "every" else f", each time, on the way to {self.asked}"
+            says = f"{first.said(problem, *edge)}, each time"
+            passed = lambda walk, shares=shares: walk.with_changes(shares, self.wrt)  # noqa: E731
+            yield Change(first.name, place + where, says, passed, site=site)
+
+    def stops(self) -> Iterator[Change]:
+        """The gradient of another node, and local derivatives without what arrives."""
+        problem, wrt, asked = self.problem, self.wrt, self.asked
+        for step in sorted(self.between, key=lambda step: step not in problem.names):
+            if step in (problem.output, wrt):
+                continue
+            name = problem.name(step)
+            place, says = self.on_the_way(name, step), f"this is the gradient of {name}, not yet of {asked}"
+            yield Change("chain-stopped-early", place, says, lambda w, step=step: w.right[step], True)
+            if not problem.is_a_number(problem.output, step):
+                says = f"this is {derivative(problem, step, wrt)}: the gradient that arrives at {name} is missing"
+                alone = lambda w, step=step: w.handed_down(step, np.ones(step.shape), wrt)  # noqa: E731
+                yield Change("no-incoming-gradient", place, says, alone)
+        for leaf in problem.leaves.values():
+            if leaf is not wrt:
+                name = problem.name(leaf)
+                place, says = f"{name}, where {asked} is asked", f"this is the gradient of {name}"
+                yield Change("other-parameter", place, says, lambda w, leaf=leaf: w.right.get(leaf), True)
+        if wrt.ndim == 2:
+            turned = "the result is transposed"
+            yield Change("transposed", gradient_in(asked), turned, lambda w: np.transpose(w.right[wrt]))
+        for step in problem.named.values():
+            if step.shape == wrt.shape:
+                name = problem.name(step)
+                place = f"{name}, where the gradient of {asked} is asked"
+                says = f"this is the value of {name}, and no gradient"
+                yield Change("gradient-for-value", place, says, lambda w, step=step: w.numbers[step])
+
+    def extras(self) -> Iterator[Change]:
+        """A factor too many: a value of the problem that does not belong, or that stands twice."""
+        for step in self.problem.program.steps:
+            if step is self.problem.output or not broadcasts(step.shape, self.wrt.shape):
+                continue
+            name = self.problem.name(step)
+            place = f"{name}, in the gradient of {self.asked}"
+            times = lambda w, step=step: w.right[self.wrt] * w.numbers[step]  # noqa: E731
+            over = lambda w, step=step: w.right[self.wrt] / w.numbers[step]  # noqa: E731
+            if step in self.problem.counts:
+                yield Change("wrong-average", place, AVERAGED[0], times)
+                yield Change("wrong-average", place, AVERAGED[1], over)
+            yield Change("extra-factor", place, f"{name} is multiplied once too often", times)
+
+    def errors(self) -> Iterator[Change]:
+        """The prediction or the target where a gradient is their difference, as it is behind a cross-entropy."""
+        problem, wrt = self.problem, self.wrt
+        for ends in product(self.between, self.between, problem.leaves.values()):
+            step, prediction, target = ends
+            if prediction.shape != step.shape or prediction.op is None:
+                continue
+            if not broadcasts(target.shape, step.shape) or target is wrt:
+                continue
+            if not is_their_difference(self.walks[:2], *ends):
+                continue
+            error = f"{problem.name(prediction)} − {problem.name(target)}"
+            place = f"the error {error}, at {problem.name(step)}, in {problem.where(step)}"
+            for who, turn in ((prediction, 1.0), (target, 1.0), (target, -1.0)):
+
+                def gives(w: Walk, who: Step = who, turn: float = turn, ends: tuple[Step, Step, Step] = ends) -> Any:
+                    off = turn * w.numbers[who] - (w.numbers[ends[1]] - w.numbers[ends[2]])
+                    return w.right[wrt] + w.handed_down(ends[0], scale_of_error(w, *ends) * off, wrt)
+
+                yield Change("prediction-for-error", place, f"{problem.name(who)} stands for {error}", gives)
+
+    def ways(self) -> Iterator[Change]:
+        """Where a value is used several times: one share alone, or their product for their sum."""
+        for x in self.inside:
+            uses = [(step, slot) for step, slot in self.problem.consumers(x) if step in self.inside]
+            if len(uses) > 1:
+                yield from self.ways_from(x, uses)
+
+    def ways_from(self, x: Step, uses: Sequence[Edge]) -> Iterator[Change]:
+        problem, wrt = self.problem, self.wrt
+        name, lines = problem.name(x), dict.fromkeys([problem.where(step) for step, _ in uses])
+        place = f"{name}, used in {' and '.join(lines)}"
+        for edge in uses:
+            alone = lambda w, edge=edge: w.handed_down(x, w.share(*edge, w.right[edge[0]]), wrt)  # noqa: E731
+            says = f"only the share of {problem.name(edge[0])} reaches {name}"
+            for mistake in ("missing-path", "overwritten"):
+                yield Change(mistake, place, says, alone, site=(x.place, edge[0].place, edge[1]))
+
+        def multiplied(w: Walk) -> Any:
+            return w.handed_down(x, reduce(mul, [w.share(step, slot, w.right[step]) for step, slot in uses]), wrt)
+
+        def bare(w: Walk) -> Any:
+            return w.handed_down(x, sum([w.share(step, slot, np.ones(step.shape)) for step, slot in uses]), wrt)
+
+        yield Change("multiplied-for-added", place, "the ways are multiplied, and they add", multiplied)
+        # The same read otherwise: seen from one way, the other's derivative is a factor that does not belong.
+        yield Change("extra-factor", place, "the derivative along one way is a factor of the other's", multiplied)
+        yield Change("no-incoming-gradient", place, "the local derivatives are added without what arrives", bare)
+
+    def stretches(self) -> Iterator[Change]:
+        """Several links at once left out: the gradient of a node given to a later one as it is."""
+        problem, wrt, walk = self.problem, self.wrt, self.walks[0]
+        for low, high in product(self.between, self.between):
+            if low is high or low not in walk.below(high, wrt) or high.place <= low.place:
+                continue
+            if any(x is low for _, x in high.edges) or not broadcasts(high.shape, low.shape):
+                continue
+            kinds = {s.operation for s in walk.below(high, low) if s.op is not None}
+            only = kinds & set(ACTIVATIONS) and kinds <= {*ACTIVATIONS, "add", "sub", "reshape"}
+            name = "factor" if problem.is_a_number(high, low) else "missing-factor"
+            skipped = lambda w, high=high, low=low: (  # noqa: E731
+                w.right[wrt] + w.handed_down(low, w.right[high] - w.right[low], wrt)
+            )
+            yield Change(
+                "activation-derivative-missing" if only else name,
+                self.on_the_way(derivative(problem, high, low), high),
+                f"from {problem.name(high)} to {problem.name(low)} nothing is multiplied",
+                skipped,
+            )
+
+    def passes(self) -> Iterator[Change]:
+        """Whole passes that go wrong where a value is used twice."""
+        inside = self.inside
+        shared = [s for s in inside if sum(step in inside for step, _ in self.problem.consumers(s)) > 1]
+        if not shared:
+            return
+        from chainrule.verify.marking import orders
+
+        shared.sort(key=lambda s: (s.op is None, s.place))
+        place = f"{', '.join(map(self.problem.name, shared))}, used more than once"
+        for k, (name, says, _) in enumerate(orders.PASSES):
+            left = lambda w, k=k: orders.left_by(w, k).get(self.wrt)  # noqa: E731
+            yield Change(name, place, says, left, site=("pass", k))
+
+    def not_summed(self) -> Iterator[Change]:
+        """What the last link gives where it is not summed, or summed along another axis."""
+        uses = self.problem.consumers(self.wrt)
+        if self.problem.is_scalar or len(uses) != 1:
+            return
+        from chainrule.verify.marking.matrix_changes import raw_values
+
+        for name, says, value in raw_values(self.problem, *uses[0], self.wrt):
+            yield Change(name, self.at_link(*uses[0]), says, value, loose=True)
 
 
 def link_of(problem: Problem, step: Step, slot: int) -> str:
@@ -92,19 +287,6 @@ def derivative(problem: Problem, above: Step, below: Any) -> str:
     names = [problem.name(step) for step in (above, below)]
     top, bottom = [name if name.isidentifier() else f"({name})" for name in names]
     return f"∂{top}/∂{bottom}"
-
-
-def edge_change(problem: Problem, wrt: Step, step: Step, slot: int, told: Slip) -> Change:
-    """A change of what passes one edge."""
-    says = told.said(problem, step, slot)
-    return Change(
-        told.name,
-        edge_place(problem, step, slot, wrt),
-        says,
-        lambda walk: walk.with_change(step, slot, told.share, wrt),
-        site=(step.place, slot, says),
-        edge=(step, slot, told.share),
-    )
 
 
 def shares_of(problem: Problem, walks: Sequence[Walk], step: Step, slot: int, x: Step) -> Iterator[Slip]:
@@ -147,130 +329,6 @@ def times(c: float, slots: Sequence[int]) -> Share:
     return share
 
 
-def repeated(problem: Problem, wrt: Step, walks: Sequence[Walk]) -> Iterator[Change]:
-    """The same mistake at every link of a kind: what is wrong in a loop over times, or in a function, is so each time.
-
-    Links are of a kind where they lead into the same operation of one shape, and from the same parameter if one is used
-    several times. What is wrong in a function that is an activation is wrong in layers of all shapes.
-    """
-    made: dict[Any, dict[Edge, Slip]] = {}
-    # A function that is wrong is so in the gradients of all layers, whatever was asked.
-    layers = [s for s in problem.program.steps if s.operation in ACTIVATIONS and s in walks[0].right]
-    others = [(s, 0, x) for s in layers if isinstance(x := s.inputs[0], Step)]
-    for step, slot, x in dict.fromkeys([*edges_of(problem, wrt), *others]):
-        used = [y.place for y in step.inputs if isinstance(y, Step) and y.op is None and len(problem.consumers(y)) > 1]
-        kinds: list[Any] = [(step.operation, slot, step.shape, *used)]
-        for told in shares_of(problem, walks, step, slot, x):
-            of_function = told.name.startswith("activation-") or told.name in ("relu-mask-wrong", WRONG)
-            every = ["every"] if step.operation in ACTIVATIONS and of_function else []
-            at = None if told.value is None else told.value.place - step.place
-            for kind in (*every, *kinds):
-                made.setdefault((kind, told.name, told.says, told.kin, at), {}).setdefault((step, slot), told)
-    seen: set[tuple[Any, ...]] = set()
-    for site, told in made.items():
-        if len(told) < 2 or (what := (*site[1:], *told)) in seen:
-            continue
-        seen.add(what)
-        links = [link_of(problem, step, slot) for step, slot in told]
-        place = "; ".join([*links[:MOST_LINKS], *["…"] * (len(links) > MOST_LINKS)])
-        (step, slot), first = next(iter(told.items()))
-
-        def passed(w: Walk, told: dict[Edge, Slip] = told) -> Any:
-            return w.with_changes({edge: one.share for edge, one in told.items()}, wrt)
-
-        where = ", at every activation" if site[0] == "every" else f", each time, on the way to {problem.name(wrt)}"
-        says = f"{first.said(problem, step, slot)}, each time"
-        yield Change(first.name, place + where, says, passed, site=site)
-
-
-def stops(problem: Problem, wrt: Step, walk: Walk) -> Iterator[Change]:
-    """The gradient of another node, and local derivatives without what arrives."""
-    asked = problem.name(wrt)
-    between = problem.program.between([wrt])
-    for step in sorted(between, key=lambda step: step not in problem.names):
-        if step in (problem.output, wrt):
-            continue
-        place = f"{problem.name(step)}, in {problem.where(step)}, on the way to {asked}"
-        yield Change(
-            "chain-stopped-early",
-            place,
-            f"this is the gradient of {problem.name(step)}, not yet of {asked}",
-            lambda walk, step=step: walk.right[step],
-            loose=True,
-        )
-        if problem.is_a_number(problem.output, step):
-            continue
-        yield Change(
-            "no-incoming-gradient",
-            place,
-            f"this is {derivative(problem, step, wrt)}: the gradient that arrives at {problem.name(step)} is missing",
-            lambda walk, step=step: walk.handed_down(step, np.ones(step.shape), wrt),
-        )
-    for leaf in problem.leaves.values():
-        if leaf is not wrt:
-            name = problem.name(leaf)
-            yield Change(
-                "other-parameter",
-                f"{name}, where {asked} is asked",
-                f"this is the gradient of {name}",
-                lambda walk, leaf=leaf: walk.right.get(leaf),
-                loose=True,
-            )
-    if wrt.ndim == 2:
-        turned = lambda walk: np.transpose(walk.right[wrt])  # noqa: E731
-        yield Change("transposed", gradient_in(asked), "the result is transposed", turned)
-    for step in problem.named.values():
-        if step.shape == wrt.shape:
-            name = problem.name(step)
-            yield Change(
-                "gradient-for-value",
-                f"{name}, where the gradient of {asked} is asked",
-                f"this is the value of {name}, and no gradient",
-                lambda walk, step=step: walk.numbers[step],
-            )
-
-
-def extras(problem: Problem, wrt: Step) -> Iterator[Change]:
-    """A factor too many: a value of the problem that does not belong, or that stands twice."""
-    asked = f"in the gradient of {problem.name(wrt)}"
-    for step in problem.program.steps:
-        if step is problem.output or not broadcasts(step.shape, wrt.shape):
-            continue
-        place = f"{problem.name(step)}, {asked}"
-        if step in problem.counts:
-            not_divided = lambda walk, step=step: walk.right[wrt] * walk.numbers[step]  # noqa: E731
-            yield Change("wrong-average", place, AVERAGED[0], not_divided)
-            divided_twice = lambda walk, step=step: walk.right[wrt] / walk.numbers[step]  # noqa: E731
-            yield Change("wrong-average", place, AVERAGED[1], divided_twice)
-        says = f"{problem.name(step)} is multiplied once too often"
-        yield Change("extra-factor", place, says, lambda walk, step=step: walk.right[wrt] * walk.numbers[step])
-
-
-def errors(problem: Problem, wrt: Step, walks: Sequence[Walk]) -> Iterator[Change]:
-    """The prediction or the target where a gradient is their difference, as it is behind a cross-entropy."""
-    between = problem.program.between([wrt])
-    for step in between:
-        for prediction in between:
-            if prediction.shape != step.shape or prediction.op is None:
-                continue
-            for target in problem.leaves.values():
-                if not broadcasts(target.shape, step.shape) or target is wrt:
-                    continue
-                if not is_their_difference(walks[:2], step, prediction, target):
-                    continue
-                error = f"{problem.name(prediction)} − {problem.name(target)}"
-                place = f"the error {error}, at {problem.name(step)}, in {problem.where(step)}"
-                for who, turn in ((prediction, 1.0), (target, 1.0), (target, -1.0)):
-
-                    def gives(
-                        w: Walk, who: Any = who, turn: float = turn, ends: Any = (step, prediction, target)
-                    ) -> Any:
-                        off = turn * w.numbers[who] - (w.numbers[ends[1]] - w.numbers[ends[2]])
-                        return w.right[wrt] + w.handed_down(ends[0], scale_of_error(w, *ends) * off, wrt)
-
-                    yield Change("prediction-for-error", place, f"{problem.name(who)} stands for {error}", gives)
-
-
 def scale_of_error(walk: Walk, step: Step, prediction: Step, target: Step) -> float:
     """By which number the gradient in a step is a multiple of a difference; not a number where it is none."""
     found = constant_ratio(walk.right[step], walk.numbers[prediction] - walk.numbers[target])
@@ -297,75 +355,3 @@ def constant_ratio(top: Any, bottom: Any) -> float | None:
     where = np.unravel_index(np.argmax(np.abs(bottom)), bottom.shape) if bottom.ndim else ()
     c = float(top[where] / bottom[where])
     return c if c and np.allclose(top, c * bottom, rtol=1e-8, atol=1e-10 * abs(c)) else None
-
-
-def ways(problem: Problem, wrt: Step) -> Iterator[Change]:
-    """Where a value is used several times: one share alone, or their product for their sum."""
-    inside = dict.fromkeys([*problem.program.between([wrt]), wrt])
-    for x in inside:
-        uses = [(step, slot) for step, slot in problem.consumers(x) if step in inside]
-        if len(uses) < 2:
-            continue
-        place = f"{problem.name(x)}, used in {' and '.join(dict.fromkeys(problem.where(step) for step, _ in uses))}"
-        for step, slot in uses:
-
-            def alone(walk: Walk, x: Step = x, step: Step = step, slot: int = slot) -> Any:
-                return walk.handed_down(x, walk.share(step, slot, walk.right[step]), wrt)
-
-            for name in ("missing-path", "overwritten"):
-                says = f"only the share of {problem.name(step)} reaches {problem.name(x)}"
-                yield Change(name, place, says, alone, site=(x.place, step.place, slot))
-
-        def product(walk: Walk, x: Step = x, uses: Any = uses) -> Any:
-            total: Any = 1.0
-            for step, slot in uses:
-                total = total * walk.share(step, slot, walk.right[step])
-            return walk.handed_down(x, total, wrt)
-
-        yield Change("multiplied-for-added", place, "the ways are multiplied, and they add", product)
-        # The same read otherwise: seen from one way, the other's derivative is a factor that does not belong.
-        yield Change("extra-factor", place, "the derivative along one way is a factor of the other's", product)
-
-        def bare(walk: Walk, x: Step = x, uses: Any = uses) -> Any:
-            total: Any = 0.0
-            for step, slot in uses:
-                total = total + walk.share(step, slot, np.ones(step.shape))
-            return walk.handed_down(x, total, wrt)
-
-        yield Change("no-incoming-gradient", place, "the local derivatives are added without what arrives", bare)
-
-
-def stretches(problem: Problem, wrt: Step, walk: Walk) -> Iterator[Change]:
-    """Several links at once left out: the gradient of a node given to a later one as it is."""
-    between = problem.program.between([wrt])
-    for low in between:
-        for high in between:
-            if low is high or low not in walk.below(high, wrt) or high.place <= low.place:
-                continue
-            if any(x is low for _, x in high.edges) or not broadcasts(high.shape, low.shape):
-                continue
-            kinds = {s.operation for s in walk.below(high, low) if s.op is not None}
-            only = kinds & set(ACTIVATIONS) and kinds <= {*ACTIVATIONS, "add", "sub", "reshape"}
-            link = derivative(problem, high, low)
-            name = "factor" if problem.is_a_number(high, low) else "missing-factor"
-            yield Change(
-                "activation-derivative-missing" if only else name,
-                f"{link}, in {problem.where(high)}, on the way to {problem.name(wrt)}",
-                f"from {problem.name(high)} to {problem.name(low)} nothing is multiplied",
-                lambda w, high=high, low=low: w.right[wrt] + w.handed_down(low, w.right[high] - w.right[low], wrt),
-            )
-
-
-def orders_and_updates(problem: Problem, wrt: Step) -> Iterator[Change]:
-    """Whole passes that go wrong where a value is used twice."""
-    between = {*problem.program.between([wrt]), wrt}
-    shared = [s for s in between if sum(step in between for step, _ in problem.consumers(s)) > 1]
-    if not shared:
-        return
-    from chainrule.verify.marking import orders
-
-    shared.sort(key=lambda s: (s.op is None, s.place))
-    where = ", ".join(problem.name(s) for s in shared)
-    for k, (name, says, _) in enumerate(orders.PASSES):
-        place = f"{where}, used more than once"
-        yield Change(name, place, says, lambda walk, k=k: orders.left_by(walk, k).get(wrt), site=("pass", k))
