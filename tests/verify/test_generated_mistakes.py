@@ -11,9 +11,10 @@ from fixtures import PROBLEMS
 
 from chainrule.program import Step
 from chainrule.program import run as run_program
+from chainrule.verify.agreement import agrees_everywhere, ratio_everywhere
 from chainrule.verify.grade import grade
 from chainrule.verify.marking.changes import Change, changes
-from chainrule.verify.marking.fingerprints import COMMON, agrees_everywhere, given, given_by_both, ratio_everywhere
+from chainrule.verify.marking.fingerprints import COMMON, given, given_by_both
 from chainrule.verify.marking.marked import Grade
 from chainrule.verify.marking.problem import Problem, edges_of, probes_of, read_problem
 from chainrule.verify.marking.walk import Walk

@@ -257,9 +257,9 @@ class Exercise:
 
     def is_same_formula(self, one: str, other: str) -> bool:
         """Whether two answers to its problem, which can be read, give the same at generic numbers."""
+        from chainrule.verify.agreement import agrees_everywhere
         from chainrule.verify.answers.points import walks_for
         from chainrule.verify.grade import formula_at
-        from chainrule.verify.marking.fingerprints import agrees_everywhere
 
         problem = numbers.letters_of(self.problem, self.shapes)
         walks = walks_for(problem, {})

@@ -28,7 +28,7 @@ from chainrule.program.trace import traced_again
 from chainrule.rewrite.entry_formulas import one_hot
 from chainrule.rewrite.local import in_trees
 from chainrule.rules.composed import softmax
-from chainrule.verify.shapes import broadcasts
+from chainrule.verify.agreement import broadcasts
 
 MOST_FORGOTTEN = 60
 """Edges up to which each has a switch that forgets its factor."""

@@ -23,9 +23,10 @@ from chainrule.errors import GraphError
 from chainrule.expression.arguments import names_of, values_of
 from chainrule.printable import several
 from chainrule.program import Step
+from chainrule.verify.agreement import agrees, agrees_everywhere
 from chainrule.verify.answers.numbers import walk_at
 from chainrule.verify.marking.changes import Change, derivative
-from chainrule.verify.marking.fingerprints import agrees, agrees_everywhere, given, what_mistakes_give
+from chainrule.verify.marking.fingerprints import given, what_mistakes_give
 from chainrule.verify.marking.marked import number
 from chainrule.verify.marking.problem import Problem, probes_of, read_problem
 from chainrule.verify.marking.walk import Walk

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.verify.shapes import broadcasts
+from chainrule.verify.agreement import broadcasts
 
 Array = NDArray[np.float64]
 

@@ -21,12 +21,13 @@ from chainrule.core.tensor import Tensor
 from chainrule.errors import UNFIT, FormulaError, GraphError
 from chainrule.expression.arguments import mapping_of, names_of, values_of
 from chainrule.kinds import what_is
+from chainrule.verify.agreement import ratio_everywhere
 from chainrule.verify.answers.formula import ERRORS, SIZES, read_formula
 from chainrule.verify.answers.given import with_names
 from chainrule.verify.answers.numbers import EXACT, Printed, decimals_of, grade_number, number_of
 from chainrule.verify.answers.points import Points, as_given, points_for, walks_for
 from chainrule.verify.marking.averages import close, constant_mistakes, constants_on_the_way, is_square
-from chainrule.verify.marking.fingerprints import Elsewhere, Fingerprint, ratio_everywhere
+from chainrule.verify.marking.fingerprints import Elsewhere, Fingerprint
 from chainrule.verify.marking.marked import Grade, Mistake, apart_from_asked, mistake_of, shown, three_hints, told
 from chainrule.verify.marking.problem import Problem, gradient_in, probes_of, read_problem, resized
 from chainrule.verify.marking.updates import RATES

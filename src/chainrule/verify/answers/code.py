@@ -16,8 +16,8 @@ import numpy as np
 
 from chainrule.core.state import Quiet
 from chainrule.errors import UNFIT, GraphError
+from chainrule.verify.agreement import agrees
 from chainrule.verify.answers.traced import Tape, Traced, bare, watched
-from chainrule.verify.marking.fingerprints import agrees
 from chainrule.verify.marking.problem import Problem
 from chainrule.verify.marking.walk import Walk
 from chainrule.verify.marking.working import Part, Working

@@ -52,7 +52,7 @@ def with_names(problem: Problem, working: Working, values: Mapping[str, Any]) ->
 
     Only a number that is added or taken away is asked about: a factor may be there for another reason, as in ``2*x``.
     """
-    terms = {
+    terms: set[int] = {
         k for part in working.parts if getattr(part.function, "__name__", "") in ("add", "sub") for k in part.inputs
     }
     for name, step in problem.leaves.items():

@@ -11,8 +11,9 @@ import numpy as np
 
 from chainrule.errors import UNFIT
 from chainrule.program import Step
+from chainrule.verify.agreement import agrees
 from chainrule.verify.answers.code import arguments, run_plain
-from chainrule.verify.marking.fingerprints import Fingerprint, agrees
+from chainrule.verify.marking.fingerprints import Fingerprint
 from chainrule.verify.marking.marked import Grade, Mistake, number, three_hints, told
 from chainrule.verify.marking.problem import Problem
 from chainrule.verify.marking.updates import moved_on, updates

@@ -15,6 +15,7 @@ import numpy as np
 from chainrule.core.operation import book, compositions
 from chainrule.core.walk import finished_first
 from chainrule.program import Step
+from chainrule.verify.agreement import ratio_everywhere
 from chainrule.verify.auditing.claims import Claim, claims_of, differences_of, losses_of
 from chainrule.verify.auditing.clock import Clock, Late
 from chainrule.verify.auditing.reader import Assigned, Reader
@@ -23,7 +24,7 @@ from chainrule.verify.auditing.report import Audit, Checked
 from chainrule.verify.auditing.values import Class, Function
 from chainrule.verify.grade import grade_several
 from chainrule.verify.marking.editor import Editor
-from chainrule.verify.marking.fingerprints import Fingerprint, ratio_everywhere
+from chainrule.verify.marking.fingerprints import Fingerprint
 from chainrule.verify.marking.marked import Mistake, mistake_of, told
 from chainrule.verify.marking.working import Working
 

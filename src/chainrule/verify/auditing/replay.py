@@ -17,11 +17,11 @@ from chainrule.core.tensor import Tensor
 from chainrule.core.walk import finished_first
 from chainrule.errors import UNFIT, GraphError
 from chainrule.program import Step
+from chainrule.verify.agreement import ratio_everywhere
 from chainrule.verify.answers.activations import on_tensors
 from chainrule.verify.auditing.claims import Claim
 from chainrule.verify.auditing.clock import Clock, Watched
 from chainrule.verify.auditing.reader import Reader
-from chainrule.verify.marking.fingerprints import ratio_everywhere
 from chainrule.verify.marking.problem import Numbers, probes_of, recorded_problem
 from chainrule.verify.marking.walk import Walk
 from chainrule.verify.marking.working import Part, Working, part_at

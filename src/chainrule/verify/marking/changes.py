@@ -20,6 +20,7 @@ import numpy as np
 
 from chainrule.core.operation import Pointwise
 from chainrule.program import Step
+from chainrule.verify.agreement import broadcasts, ratio_everywhere
 from chainrule.verify.marking.local_changes import (
     ACTIVATIONS,
     AVERAGED,
@@ -31,7 +32,6 @@ from chainrule.verify.marking.problem import Problem, edges_of, gradient_in
 from chainrule.verify.marking.rules_taken_wrong import exchanged, rules_taken_wrong
 from chainrule.verify.marking.walk import Arrival, Share, Walk
 from chainrule.verify.marking.wrong_slopes import WRONG
-from chainrule.verify.shapes import broadcasts
 
 Edge = tuple[Step, int]
 """A link, by its consumer and the slot there."""
@@ -331,7 +331,7 @@ def times(c: float, slots: Sequence[int]) -> Share:
 
 def scale_of_error(walk: Walk, step: Step, prediction: Step, target: Step) -> float:
     """By which number the gradient in a step is a multiple of a difference; not a number where it is none."""
-    found = constant_ratio(walk.right[step], walk.numbers[prediction] - walk.numbers[target])
+    found = ratio_everywhere([walk.right[step]], [walk.numbers[prediction] - walk.numbers[target]])
     return np.nan if found is None else found
 
 
@@ -343,15 +343,3 @@ def is_their_difference(walks: Sequence[Walk], step: Step, prediction: Step, tar
         return step.size > 1
     other = scale_of_error(walks[1], step, prediction, target)
     return abs(other - first) <= 1e-8 * abs(first) or (step.size > 1 and bool(np.isfinite(other)))
-
-
-def constant_ratio(top: Any, bottom: Any) -> float | None:
-    """The one number by which an array is larger than another, if there is one."""
-    top, bottom = np.asarray(top, float), np.asarray(bottom, float)
-    if not top.shape and not bottom.shape:
-        return float(top / bottom) if bottom and top else None
-    if top.shape != bottom.shape or not np.any(bottom):
-        return None
-    where = np.unravel_index(np.argmax(np.abs(bottom)), bottom.shape) if bottom.ndim else ()
-    c = float(top[where] / bottom[where])
-    return c if c and np.allclose(top, c * bottom, rtol=1e-8, atol=1e-10 * abs(c)) else None

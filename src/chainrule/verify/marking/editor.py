@@ -13,8 +13,8 @@ import numpy as np
 
 from chainrule.core.state import Quiet
 from chainrule.errors import UNFIT
+from chainrule.verify.agreement import agrees
 from chainrule.verify.marking.edits import Edit, Edits, called, fit
-from chainrule.verify.marking.fingerprints import agrees
 from chainrule.verify.marking.working import Part, part_at
 
 MOST_STEPS = 150_000

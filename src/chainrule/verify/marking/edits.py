@@ -19,13 +19,12 @@ from chainrule.core.operation import Pointwise, book, compositions
 from chainrule.core.state import Quiet
 from chainrule.errors import UNFIT
 from chainrule.program import Step
+from chainrule.verify.agreement import agrees, broadcasts, ratio_everywhere, squeezed
 from chainrule.verify.answers.traced import entered
-from chainrule.verify.marking.fingerprints import agrees, ratio_everywhere
 from chainrule.verify.marking.local_changes import ACTIVATIONS, SWITCHES
 from chainrule.verify.marking.problem import Problem
 from chainrule.verify.marking.walk import Walk
 from chainrule.verify.marking.working import Part, Working, part_at
-from chainrule.verify.shapes import broadcasts, squeezed
 
 SIGNS = {"add": "+", "sub": "−", "mul": "*", "div": "/", "pow": "**", "matmul": "@", "dot": "@"}
 """How the operations of a program that was watched are written."""

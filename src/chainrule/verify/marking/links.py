@@ -13,10 +13,10 @@ import numpy as np
 
 from chainrule.printable import in_words
 from chainrule.program import Step
+from chainrule.verify.agreement import ratio_everywhere
 from chainrule.verify.marking.changes import derivative
 from chainrule.verify.marking.editor import Editor
 from chainrule.verify.marking.edits import called
-from chainrule.verify.marking.fingerprints import ratio_everywhere
 from chainrule.verify.marking.problem import LINEAR, Problem
 from chainrule.verify.marking.walk import Walk
 from chainrule.verify.marking.working import Working

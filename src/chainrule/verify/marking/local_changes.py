@@ -14,10 +14,10 @@ import numpy as np
 
 from chainrule.core.operation import Pointwise, book
 from chainrule.program import Step
+from chainrule.verify.agreement import broadcasts
 from chainrule.verify.marking.problem import Problem
 from chainrule.verify.marking.walk import Arrival, Share, Walk
 from chainrule.verify.marking.wrong_slopes import WRONG, wrong_slopes
-from chainrule.verify.shapes import broadcasts
 
 ACTIVATIONS = (
     "sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus", "silu", "gelu", "gelu_tanh", "mish", "selu", "softmax",

@@ -15,10 +15,10 @@ import numpy as np
 from chainrule.core.operation import Pointwise, takes_over
 from chainrule.derivation.wrong.mistakes import factors_of, without_factors
 from chainrule.program import Step
+from chainrule.verify.agreement import squeezed
 from chainrule.verify.marking.local_changes import SUMMED_APART, Slip, for_the_other
 from chainrule.verify.marking.problem import Problem
 from chainrule.verify.marking.walk import Arrival, Share, Walk
-from chainrule.verify.shapes import squeezed
 
 
 def as_array(x: Any) -> Any:
