@@ -7,14 +7,12 @@ from functools import cache
 
 import numpy as np
 
-from chainrule.core import graph
 from chainrule.core.forward import tangents_of
-from chainrule.core.tensor import Tensor
 from chainrule.derivation.arrays import largest
 from chainrule.derivation.computed import computed_by
 from chainrule.derivation.dialects.delta_story import Story
 from chainrule.derivation.record import Block, Paragraph, Steps
-from chainrule.derivation.scalars.probabilities import Probabilities, SoftmaxLoss, with_probabilities
+from chainrule.derivation.scalars.probabilities import Probabilities, SoftmaxLoss
 from chainrule.derivation.words import said
 from chainrule.maths import Derivative, Sigma, Symbol
 
@@ -28,20 +26,19 @@ def fused_softmax(story: Story) -> list[Block]:
     if cost.op.name != "cross_entropy" or not story.net.is_output(cost.inputs[0]):
         return []
     target = np.asarray(cost.settings["target"])
-    logits = Tensor(layer.z.T, requires_grad=True)
-    probabilities, loss = with_probabilities(logits, target)
+    opened = SoftmaxLoss(story.net.tape, cost)
     j, i = largest(layer.by_z)
-    place, one = story.example(i), np.zeros(logits.shape)
+    place, one = story.example(i), np.zeros(opened.logits.shape)
     one[i, j] = 1.0
     z = s.z(last, j + 1, *place)
-    known[PROBABILITIES], known[s.target] = probabilities.data.T, np.eye(layer.z.shape[0])[target].T
-    by_probability = graph.gradients_of([loss], [np.ones(())], [probabilities], record=False)[0]
-    moves = tangents_of([logits], [one], [probabilities], record=False)[0]
-    opened = cache(lambda: Probabilities(SoftmaxLoss(story.net.tape, cost), (i, j)))
-    for k, (first, second) in enumerate(zip(np.asarray(by_probability)[i], np.asarray(moves)[i], strict=True)):
+    known[PROBABILITIES], known[s.target] = opened.node.data.T, np.eye(layer.z.shape[0])[target].T
+    by_probability = opened.tape.gradients[opened.node]
+    moves = tangents_of([opened.logits], [one], [opened.node], record=False)[0]
+    entries = cache(lambda: Probabilities(opened, (i, j)))
+    for k, (first, second) in enumerate(zip(by_probability[i], np.asarray(moves)[i], strict=True)):
         probability = replace(PROBABILITIES, at=(k + 1, *place))
-        known[Derivative(s.cost, probability)] = computed_by(first, lambda k=k: opened().by_probability(k))
-        known[Derivative(probability, z)] = computed_by(second, lambda k=k: opened().by_logit(k))
+        known[Derivative(s.cost, probability)] = computed_by(first, lambda k=k: entries().by_probability(k))
+        known[Derivative(probability, z)] = computed_by(second, lambda k=k: entries().by_logit(k))
     words = said(
         "The cost holds a softmax of its own: it turns ",
         s.z(last),

@@ -24,12 +24,6 @@ LETTERS = (Symbol("p"), Symbol("p", mark="hat"), Symbol("q"))
 """What the probabilities are called: the first that the user does not use."""
 
 
-def with_probabilities(logits: Tensor, target: Any) -> tuple[Any, Any]:
-    """The probabilities that the logits stand for, and the cross-entropy recorded from them."""
-    probabilities = softmax(logits, axis=-1)
-    return probabilities, -mean(index(log(probabilities), key=(np.arange(len(target)), target)))
-
-
 class SoftmaxLoss:
     """A cross-entropy of a tape with its probabilities between, taken apart in its turn; the same for every logit."""
 
@@ -40,7 +34,8 @@ class SoftmaxLoss:
         target = np.asarray(node.settings["target"])
         leaf = Tensor(tape.numbers[source], requires_grad=True)
         self.logits = logits = leaf if source.op is None else leaf.alias()
-        self.node, loss = with_probabilities(logits, target)
+        self.node: Any = softmax(logits, axis=-1)
+        loss: Any = -mean(index(log(self.node), key=(np.arange(len(target)), target)))
         self.letter = replace(letter, shape=self.node.shape)
         # What goes by a number here is another thing than what does so in the whole graph.
         elsewhere = [tape.symbols[x] for x in tape.numbered]

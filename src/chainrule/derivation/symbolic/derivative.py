@@ -277,9 +277,12 @@ def in_layout(term: Term, forward: Term, variable: Term, order: int, layout: str
     """A number's gradient as a row, or as the transpose of the matrix's shape, in numerator layout."""
     if layout == "gradient" or order > 1 or forward.shape or not variable.shape:
         return term
-    if variable.ndim == 1:
-        return term.reshape(shape=(1, variable.size))
-    return shortest(term.T, symbols_in_order(forward)).term
+    return turned(term, forward)
+
+
+def turned(term: Term, forward: Term) -> Term:
+    """A vector as a row, a matrix transposed; symbols stand in the order of what was differentiated."""
+    return term.reshape(shape=(1, term.size)) if term.ndim == 1 else shortest(term.T, symbols_in_order(forward)).term
 
 
 def has_rule(node: Term) -> bool:

@@ -39,6 +39,7 @@ from chainrule.derivation.record import (
     Note,
     Paragraph,
 )
+from chainrule.derivation.symbolic.derivative import turned
 from chainrule.derivation.tape.conventions import LAYOUTS
 from chainrule.derivation.tape.nodes import numbers_of
 from chainrule.derivation.tape.rounding import moved_in
@@ -67,10 +68,8 @@ from chainrule.maths.check import (
 )
 from chainrule.maths.numerals import DIGITS
 from chainrule.maths.of_terms import readable
-from chainrule.maths.tree import all_parts, applied
+from chainrule.maths.tree import all_parts
 from chainrule.maths.values import Values
-from chainrule.rewrite import shortest
-from chainrule.rewrite.order import symbols_in_order
 from chainrule.transforms import grad, jacobian
 
 MOST_DERIVATIVES = 1_000_000
@@ -625,12 +624,7 @@ class Answer:
 
     def in_layout(self, term: Term) -> Tree | None:
         """A derivative in the layout that was asked for."""
-        if not self.is_turned(term.ndim):
-            return readable(term, self.typed.letters)
-        if term.ndim > 1:
-            return readable(shortest(term.T, symbols_in_order(self.term)).term, self.typed.letters)
-        column = readable(term, self.typed.letters)
-        return None if column is None else applied("reshape", column, shape=(1, term.size))
+        return readable(turned(term, self.term) if self.is_turned(term.ndim) else term, self.typed.letters)
 
     def piece_by_piece(self, below: Tree, slope: Any) -> list[Block]:
         """Derivatives with more axes than a page, or more entries than it has room for."""
