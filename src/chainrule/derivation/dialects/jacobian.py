@@ -18,7 +18,6 @@ from chainrule.core import Value
 from chainrule.core.operation import Pointwise
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
-from chainrule.core.walk import walk
 from chainrule.derivation.arrays import fits
 from chainrule.derivation.choices import said_in_general
 from chainrule.derivation.equations import NOT_TAKEN, Show, given, in_a_row, is_residue, proved, together
@@ -503,10 +502,7 @@ class Story:
         gradient = np.ones(np.shape(self.tape.output.data))
         with Quiet():
             for stretch in self.stretches:
-                inside = self.inside(stretch.upper, stretch.lower)
-                gradient = walk(inside, {stretch.upper: gradient}, self.tape.handed_on, among=set(inside))[
-                    stretch.lower
-                ]
+                gradient = handed_down(self.tape, self.inside(stretch.upper, stretch.lower), gradient)
                 floor = rounding_floor(self.tape)
                 checked("the gradient on the way", gradient, self.tape.gradients[stretch.lower], floor)
                 below = derivative(self.names[self.tape.output], self.names[stretch.lower])

@@ -30,7 +30,7 @@ def number_of_paths(inside: list[Node], lower: Node) -> int:
 
 def handed_down(tape: Tape, inside: list[Node], gradient: Any) -> Any:
     """A gradient at the first of some nodes taken down to the last, by the rule book."""
-    return walk(inside, {inside[0]: gradient}, tape.shares, among=set(inside))[inside[-1]]
+    return walk(inside, {inside[0]: gradient}, tape.handed_on, among=set(inside))[inside[-1]]
 
 
 def is_same_entries(node: Node) -> bool:
