@@ -7,6 +7,8 @@ from typing import Any
 from chainrule.core.term import Term, forward_order, name_of, symbols_in
 from chainrule.derivation.scalars.slopes import added, multiplied, size_of
 from chainrule.rewrite import simplify
+from chainrule.rewrite.algebra import sum_of
+from chainrule.rewrite.rewriting import Rewriting, as_term, plain
 from chainrule.rewrite.simplify import forms
 
 MOST_PARTS = 40
@@ -33,7 +35,8 @@ def cancelled(x: Any, y: Any) -> Any:
 def shortest_product(x: Any, y: Any) -> Any:
     """A product in its shortest form: of the factors as they are, the second written out, or term by term."""
     found = [simplify(multiplied(x, form)) for form in same_as(y)]
-    found.append(simplify(added([simplify(multiplied(sign * part, y)) for sign, part in terms_of(x)])))
+    terms = [as_term(plain(number)) * unit for unit, number in sum_of(x, Rewriting()).items()]
+    found.append(simplify(added([simplify(multiplied(term, y)) for term in terms])))
     return min(found, key=size_of)
 
 
@@ -72,18 +75,3 @@ def denominator(term: Term) -> Any:
 def same_as(x: Any) -> list[Any]:
     """A term and the equal forms that the rewriter has for it."""
     return list(dict.fromkeys([x, *[form.term for form in forms(x)]]))
-
-
-def terms_of(x: Any) -> list[tuple[int, Any]]:
-    found: list[tuple[int, Any]] = []
-    stack = [(1, x)]
-    while stack:
-        sign, x = stack.pop()
-        name = name_of(x)
-        if name in ("add", "sub"):
-            stack += [(-sign if name == "sub" else sign, x.inputs[1]), (sign, x.inputs[0])]
-        elif name == "neg":
-            stack.append((-sign, x.inputs[0]))
-        else:
-            found.append((sign, x))
-    return found

@@ -54,7 +54,8 @@ class Slopes:
         graph.slopes = self
         self._depth = DEEPEST if named_alone else 0
         self.tape: Tape = graph.tape
-        self._letters: dict[Term, tuple[Tree, float]] = {}
+        self._letters: dict[Term, tuple[Tree, float, Node, Place]] = {}
+        """How each letter is printed, its number, and the entry that it is of."""
         self._wholes: dict[Node, Whole] = {}
         self._serial: dict[Node, int] = {}
         self._slopes: dict[Edge, Any] = {}
@@ -126,7 +127,7 @@ class Slopes:
         if found not in self._letters:
             number = self.tape.number_of(node)
             shown = self.tape.symbols[node] if name is None else name
-            self._letters[found] = placed(shown, place), float(number[place] if place else number)
+            self._letters[found] = placed(shown, place), float(number[place] if place else number), node, place
         return found
 
     def expression(self, node: Node, place: Place, depth: int | None = None) -> Any:
@@ -191,12 +192,10 @@ class Slopes:
 
         `owners` has what each node stands for here: a node of this graph, or a tensor outside it and its name.
         """
-        nodes = {serial: node for node, serial in inner._serial.items()}
         exchanged: dict[Term, Any] = {}
         for x in symbols_in(term):
-            serial, _, listed = x.label.partition("[")
-            place = tuple([int(i) for i in listed.rstrip("]").split(",") if i])
-            node, name = owners.get(nodes[int(serial)], (None, None))
+            *_, of, place = inner._letters[x]
+            node, name = owners.get(of, (None, None))
             if node is None:
                 return None
             if node in self.tape.numbers:
