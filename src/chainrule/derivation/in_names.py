@@ -16,7 +16,7 @@ import numpy as np
 
 from chainrule.core.graph import gradients_of
 from chainrule.core.operation import Pointwise
-from chainrule.core.term import Term, constant, forward_order, name_of, replay, symbol
+from chainrule.core.term import Term, constant, forward_order, name_of, symbol
 from chainrule.custom import CustomRule
 from chainrule.derivation.scalars.cancel import divisions
 from chainrule.derivation.scalars.slopes import added, is_finite
@@ -28,7 +28,7 @@ from chainrule.errors import UNFIT, GraphError
 from chainrule.maths import Tree, numeral, plain
 from chainrule.maths.of_terms import tree_of_term
 from chainrule.maths.tree import has_letters
-from chainrule.program import Kind, Lifted, Step, term_of
+from chainrule.program import Kind, Lifted, Step, term_of, with_others
 from chainrule.rewrite import operations, shortest
 from chainrule.rewrite.algebra import build_product, product_of
 from chainrule.rewrite.rewriting import Rewriting
@@ -133,12 +133,6 @@ def is_symbol(x: Any) -> bool:
 def is_repeated_number(tree: Tree) -> bool:
     """Whether a formula is a number in all places of more axes than a page has, which is said better in numbers."""
     return tree.ndim > 2 and not has_letters(tree)
-
-
-def with_others(term: Any, others: Mapping[Term, Any]) -> Any:
-    """A term, or a number, with others in place of some parts."""
-    kept = {x: x for x in forward_order([term], others) if x.op is None}
-    return replay([term], {**kept, **others})[0] if isinstance(term, Term) else term
 
 
 def with_exponential(term: Term, letter: Term, share: Any) -> Any:

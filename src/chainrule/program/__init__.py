@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from chainrule.program.steps import Step as Step
     from chainrule.program.terms import program_of as program_of
     from chainrule.program.terms import term_of as term_of
+    from chainrule.program.terms import with_others as with_others
     from chainrule.program.trace import Trace as Trace
     from chainrule.program.trace import trace as trace
 
@@ -29,7 +30,7 @@ load_later(
         "nets": "Net NotANet recognised",
         "run": "run",
         "steps": "Kind Program Step",
-        "terms": "program_of term_of",
+        "terms": "program_of term_of with_others",
         "trace": "Trace trace",
     },
 )

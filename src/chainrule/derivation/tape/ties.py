@@ -14,7 +14,7 @@ from chainrule.core.operation import book
 from chainrule.core.state import Quiet
 from chainrule.core.term import Term, constant, forward_order, name_of, replay
 from chainrule.derivation.tape.tape import Tape, size_of
-from chainrule.program import Kind, Program, Step, run
+from chainrule.program import Kind, Program, Step, run, with_others
 from chainrule.program.lift import NODES
 from chainrule.program.run import run_operation
 from chainrule.rules.composed import LEAST_PROBABILITY
@@ -99,15 +99,13 @@ def difference(step: Step, places: set[int], chosen: Sequence[Any], moved: Seque
 
 def unbounded(term: Any, numbers: Mapping[Term, Any]) -> Any:
     """A term with the plain logarithm where `BCELoss` bounds it, and no entry is so small that it matters."""
-    order = forward_order([term]) if isinstance(term, Term) else []
-    leaves = {x: x for x in order if x.op is None}
     found: dict[Term, Any] = {}
-    for x in order:
+    for x in forward_order([term]):
         small: Any = x.inputs[0] if name_of(x) == "where" else None
         is_bounded = name_of(small) == "less_equal" and small.inputs[1] == LEAST_PROBABILITY
         if is_bounded and not np.any(replay([small], numbers)[0]):
-            found[x] = replay([x.inputs[2]], {**leaves, **found})[0]
-    return replay([term], {**leaves, **found})[0] if found else term
+            found[x] = with_others(x.inputs[2], found)
+    return with_others(term, found)
 
 
 def untied(slope: Any, numbers: Mapping[Term, Any]) -> Any:
@@ -115,7 +113,7 @@ def untied(slope: Any, numbers: Mapping[Term, Any]) -> Any:
 
     The largest entry is where [x = max(x)], if it is alone, and its share is not divided by how many there are.
     """
-    order = forward_order([slope]) if isinstance(slope, Term) else []
+    order = forward_order([slope])
     ordered = [set(x.inputs) for x in order if name_of(x) in ("greater", "less")]
     shares = [x for x in order if name_of(x) == "equal" and set(x.inputs) in ordered]
     found = {x: constant(np.zeros(x.shape)) for x in shares if not np.any(replay([x], numbers)[0])}
@@ -123,4 +121,4 @@ def untied(slope: Any, numbers: Mapping[Term, Any]) -> Any:
         if (extreme := EXTREMES.get(name_of(x))) and np.all(np.isin(replay([x], numbers)[0], (0, 1))):
             largest = book[extreme](x.inputs[0], axis=x.settings["axis"], keepdims=x.settings["axis"] is not None)
             found[x] = book["equal"](x.inputs[0], book["broadcast_to"](largest, shape=x.shape))
-    return replay([slope], {**{x: x for x in order if x.op is None}, **found})[0] if found else slope
+    return with_others(slope, found)
