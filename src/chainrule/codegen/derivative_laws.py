@@ -49,21 +49,6 @@ def along_last(b: Builder, step: Step) -> Any:
     return b.step("sum", x, axis=-1, keepdims=True) if is_only(step, "sum_to") and last_alone else None
 
 
-@law("a product turned over", "swap", "transpose", into=OWN_LAWS)
-def product_turned(b: Builder, step: Step) -> Any:
-    """The transpose of Aᵀ·B is Bᵀ·A."""
-    x: Any = step.inputs[0]
-    if not turns_matrices(step) or not is_only(x, "matmul") or not turns_matrices(x.inputs[0]):
-        return None
-    left, right = x.inputs
-    return b.step("matmul", b.step("swap", right), left.inputs[0])
-
-
-def turns_matrices(x: Any) -> bool:
-    """Whether a step turns each matrix of a stack over."""
-    return is_only(x, "swap", "transpose") and axes_of(x) == (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2)
-
-
 @law("turned before it is stacked", "transpose", into=OWN_LAWS)
 def turned_in_stack(b: Builder, step: Step) -> Any:
     """A stack whose axes change places is a stack of parts whose axes did, along another axis: one copy, not two."""

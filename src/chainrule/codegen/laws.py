@@ -190,10 +190,15 @@ def twice_turned(b: Builder, step: Step) -> Any:
         return b.step("transpose", x)
     if is_only(step, "transpose") and step.settings["axes"] is not None and step.ndim == 2:
         return b.step("transpose", x)
-    if is_only(step, "transpose") and step.ndim == 2 and is_only(x, "matmul") and [y.ndim for y in x.inputs] == [2, 2]:
-        if any([is_only(y, "transpose") for y in x.inputs]):
-            return b.step("matmul", *[b.step("transpose", y) for y in x.inputs[::-1]])
+    if turns_matrices(step) and is_only(x, "matmul") and [y.ndim for y in x.inputs] == [x.ndim, x.ndim]:
+        if any(map(turns_matrices, x.inputs)):
+            return b.step("matmul", *[b.step("swap", y) for y in x.inputs[::-1]])
     return None
+
+
+def turns_matrices(x: Any) -> bool:
+    """Whether a step turns a matrix over, or each one of a stack."""
+    return is_only(x, "swap", "transpose") and axes_of(x) == (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2)
 
 
 def axes_of(step: Step) -> tuple[int, ...]:
