@@ -16,10 +16,10 @@ import numpy as np
 from chainrule.codegen.as_numpy import SPELLED, Printer, by_rule, shaped
 from chainrule.codegen.derivative_laws import shortened
 from chainrule.codegen.laws import is_only
-from chainrule.codegen.simplified import is_constant
+from chainrule.codegen.simplified import Builder, is_constant, reached
 from chainrule.codegen.source import ATOM, Source, enclosed, used, written
 from chainrule.codegen.statements import Statements, statements_of
-from chainrule.core.operation import Fused, Operation, Pointwise, book, kernels
+from chainrule.core.operation import Fused, Operation, Pointwise, kernels
 from chainrule.errors import ChainruleError, ShapeError
 from chainrule.program import Kind, Step, Trace
 from chainrule.program.steps import replaced
@@ -194,36 +194,26 @@ def names_of_lengths(names: Sequence[str], arrays: Mapping[str, Any]) -> dict[in
 def with_lengths(traced: Trace, lengths: Mapping[int, str]) -> Trace:
     """A program in which the lengths are leaves, for laws to keep them as they are, and means are sums over them."""
     leaves: dict[float, Step] = {n: Step(Kind.DATA, (), np.float64) for n in lengths}
-    numbers = {**traced.numbers, **{step: float(n) for n, step in leaves.items()}}
+    b = Builder((), {**traced.numbers, **{step: float(n) for n, step in leaves.items()}})
     steps: dict[Step, Step] = {}
-    order = list(leaves.values())
 
     def length_in(x: Any) -> Any:
-        number: Any = numbers[x] if is_constant(x) and not x.shape else x
+        number: Any = b.numbers[x] if is_constant(x) and not x.shape else x
         return leaves.get(number, x) if isinstance(number, int | float) else x
-
-    def add(op: Operation, inputs: Sequence[Any], settings: Any, number: Any) -> Step:
-        step = Step(
-            Kind.RESULT, np.shape(number), np.asarray(number).dtype, op=op, inputs=tuple(inputs), settings=settings
-        )
-        order.append(step)
-        numbers[step] = number
-        return step
 
     for step in traced.program.steps:
         if step.op is None:
             steps[step] = step
-            order.append(step)
             continue
         inputs, settings = step.given(steps.__getitem__)
-        inputs, number = [length_in(x) for x in inputs], numbers[step]
+        inputs = [length_in(x) for x in inputs]
         along = count(step.inputs[0].shape, settings["axis"]) if is_only(step, "mean") else None
         if along in leaves:
-            total = add(book["sum"], inputs, settings, number * along)
-            steps[step] = add(book["div"], (total, leaves[along]), book["div"].defaults, number)
+            steps[step] = b.step("div", b.step("sum", *inputs, **settings), leaves[along])
         else:
-            steps[step] = add(step.op, inputs, settings, number)
-    made = traced.made_anew(steps, order, numbers)
+            steps[step] = b.plain(step.op, inputs, settings, b.numbers[step])
+    order = dict.fromkeys([*leaves.values(), *[x for x in steps if x.op is None], *reached([*steps.values()])])
+    made = traced.made_anew(steps, list(order), b.numbers)
     return made._replace(given=(*[x and steps[x] for x in traced.given], *leaves.values()))
 
 

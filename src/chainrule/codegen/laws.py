@@ -246,8 +246,8 @@ def computed_before_repeating(b: Builder, step: Step) -> Any:
     moves = is_only(step, "reshape", "transpose", "swap") or (is_only(step, "index") and len(step.needs) == 1)
     if moves and (number := copies_of(step.inputs[0])) is not None:
         return b.step("broadcast_to", number, shape=step.shape) if step.shape else number
-    repeats = isinstance(step.op, Pointwise) and any([is_only(x, "broadcast_to") for x in step.inputs])
-    if repeats and not is_only(step, "neg"):  # a sign goes further out
+    repeats = any([is_only(x, "broadcast_to") for x in step.inputs])
+    if repeats and isinstance(step.op, Pointwise) and not is_only(step, "neg"):  # a sign goes further out
         inner = [x.inputs[0] if is_only(x, "broadcast_to") else x for x in step.inputs]
         if np.broadcast_shapes(*[x.shape for x in inner if isinstance(x, Step)]) != step.shape:
             return b.step("broadcast_to", b.step(step.op, *inner, **step.settings), shape=step.shape)
