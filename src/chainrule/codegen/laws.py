@@ -99,11 +99,7 @@ def same_again(b: Builder, step: Step) -> Any:
         return None
     if type(b.numbers[x]) is float and type(b.numbers[step]) is not float:
         return None  # an argument that takes the type of what it meets is not the array that is made of it
-    if is_only(step, "identity", "astype", "reshape", "broadcast_to", "sum_to", "expand_dims", "squeeze"):
-        return x
-    if is_only(step, "pow") and b.number(step.inputs[1]) == 1:
-        return x
-    return None
+    return x if not is_only(step, "pow") or b.number(step.inputs[1]) == 1 else None
 
 
 @law("repeated where it is used", pointwise=True)
@@ -221,16 +217,12 @@ def reshaped_twice(b: Builder, step: Step) -> Any:
             return b.step("reshape", x.inputs[0], shape=step.shape)
         if step.settings["shape"] != step.shape:
             return b.step("reshape", x, shape=step.shape)
-        if (
-            is_only(x, "sum")
-            and x.settings["keepdims"] is False
-            and kept(x.inputs[0].shape, x.settings["axis"]) == step.shape
-        ):
-            return b.step("sum", x.inputs[0], axis=x.settings["axis"], keepdims=True)
-        if is_only(x, "sum") and x.settings["keepdims"]:
-            left = tuple([n for axis, n in enumerate(x.shape) if axis not in axes_along(x)])
+        if is_only(x, "sum"):
+            axis, keepdims = x.settings["axis"], not x.settings["keepdims"]
+            whole = x.inputs[0].shape
+            left = kept(whole, axis) if keepdims else tuple([n for a, n in enumerate(whole) if a not in axes_along(x)])
             if left == step.shape:
-                return b.step("sum", x.inputs[0], axis=x.settings["axis"], keepdims=False)
+                return b.step("sum", x.inputs[0], axis=axis, keepdims=keepdims)
         if is_only(x, "broadcast_to") and isinstance(x.inputs[0], Step) and not x.inputs[0].shape:
             return b.step("broadcast_to", x.inputs[0], shape=step.shape)
     if is_only(step, "broadcast_to") and is_only(x, "broadcast_to"):
