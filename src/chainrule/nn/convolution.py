@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ShapeError
+from chainrule.nn.draws import draws_of
 from chainrule.nn.module import Layer, Module, Parameter, as_input, check_dtype, check_size, named
 from chainrule.rules.composed import stack
 from chainrule.rules.convolution import conv2d_plus, max_pool2d
@@ -39,12 +40,12 @@ class Convolution(Layer):
         self.in_channels, self.out_channels = int(in_channels), int(out_channels)
         self.kernel_size: Any = kernel_size
         self.settings = {**settings, "groups": int(groups)}
-        draw = np.random.default_rng(rng)
+        draw = draws_of(rng)
         window = kernel_size if isinstance(kernel_size, tuple) else (kernel_size,)
         shape = (out_channels, in_channels // groups, *window)
         bound = 1 / np.sqrt(np.prod(shape[1:]))
         self.weight = Parameter(draw.uniform(-bound, bound, shape), dtype=dtype)
-        self.bias = Parameter(draw.uniform(-bound, bound, out_channels), dtype=dtype) if bias else None
+        self.bias = Parameter(draw.uniform(-bound, bound, (out_channels,)), dtype=dtype) if bias else None
 
     def multiply_adds(self, taken: tuple[int, ...], given: tuple[int, ...]) -> int:
         """One for each entry of the result and of its window."""

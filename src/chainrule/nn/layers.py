@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from typing import Any, overload
 
 import numpy as np
-from numpy.random import Generator, default_rng  # here, where modules load at once: it takes a while
 
 from chainrule.core.graph import frozen
 from chainrule.core.operation import takes_over
 from chainrule.errors import DtypeError, ShapeError
+from chainrule.nn.draws import draws_of
 from chainrule.nn.module import (
     Layer,
     Module,
@@ -53,16 +53,16 @@ class Linear(Layer):
         bias: bool = True,
         *,
         dtype: Any = np.float32,
-        rng: Generator | int | None = None,
+        rng: np.random.Generator | int | None = None,
     ) -> None:
         check_size("Linear", in_features=in_features, out_features=out_features)
         check_dtype("Linear", dtype)
         self.in_features = int(in_features)
         self.out_features = int(out_features)
-        draw = default_rng(rng)
+        draw = draws_of(rng)
         bound = 1 / np.sqrt(in_features)
         self.weight = Parameter(draw.uniform(-bound, bound, (out_features, in_features)), dtype=dtype)
-        self.bias = Parameter(draw.uniform(-bound, bound, out_features), dtype=dtype) if bias else None
+        self.bias = Parameter(draw.uniform(-bound, bound, (out_features,)), dtype=dtype) if bias else None
 
     def forward(self, x: Any) -> Any:
         """The weighted sums of every row, plus the bias."""
@@ -198,9 +198,9 @@ class Dropout(Module):
     Tensor([1., 1.])
     """
 
-    def __init__(self, p: float = 0.5, *, rng: Generator | int | None = None) -> None:
+    def __init__(self, p: float = 0.5, *, rng: np.random.Generator | int | None = None) -> None:
         self.p = check_share("Dropout", p)
-        self.rng = default_rng(rng)
+        self.rng = np.random.default_rng(rng)
 
     def forward(self, x: Any) -> Any:
         """The entries that stay, scaled."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from chainrule.nn.draws import is_generator
 from chainrule.nn.module import Module
 
 
@@ -13,5 +14,5 @@ def generators_of(model: Module) -> dict[str, np.random.Generator]:
         f"{path}.{name}" if path else name: held
         for path, module in model.named_modules()
         for name, held in vars(module).items()
-        if isinstance(held, np.random.Generator)
+        if is_generator(held)
     }

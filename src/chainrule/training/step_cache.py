@@ -19,6 +19,7 @@ import numpy as np
 from chainrule.codegen.version import Version
 from chainrule.core.operation import Operation
 from chainrule.core.tensor import Tensor
+from chainrule.nn.draws import is_generator
 from chainrule.nn.module import Module, Parameter
 from chainrule.training.step_program import Draw, Example, MadeOf
 from chainrule.training.step_state import is_written_here
@@ -57,7 +58,7 @@ class Likeness:
             return type(x), tuple([self.of(part) for part in x])
         if isinstance(x, dict):
             return tuple([(key, self.of(part)) for key, part in x.items()])
-        if isinstance(x, Tensor | Module | np.random.Generator):
+        if isinstance(x, Tensor | Module) or is_generator(x):
             place = self.met.get(id(x))
             if place is not None:
                 return place
