@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from chainrule.core.operation import Pointwise, book
+from chainrule.verify.answers.code import take_apart
 from chainrule.verify.answers.formula import read_formula
 from chainrule.verify.grade import grade
 from chainrule.verify.marking.changes import changes
@@ -55,3 +56,11 @@ def test_mistakes_come_in_the_order_of_the_program() -> None:
     assert [p for p in dict.fromkeys(found) if p in problem.named][:3] == [f"u{i}" for i in (11, 10, 9)]
     ways = [c.place.partition(",")[0] for c in changes(problem, problem.named["u0"], walks) if c.name == "overwritten"]
     assert list(dict.fromkeys(ways))[:12] == [f"u{i}" for i in range(11, -1, -1)]
+
+
+def test_a_factor_that_stands_twice_may_have_lost_its_bracket_once() -> None:
+    problem = read_problem("L = y*(x**3/3 + c*x**2/2)")
+    walks = [Walk(problem, numbers) for numbers in probes_of(problem, {}, 2)]
+    working = take_apart(problem, lambda y, x, c: x * x * y + c, walks, ["x"])
+    assert working is not None
+    assert "lost-parentheses" in [edit.name for edit in Editor(problem, walks, working, ["x"]).successes()]
