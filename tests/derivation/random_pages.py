@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import copy_context
 from html import unescape
 from itertools import pairwise
 from pathlib import Path
@@ -34,12 +35,13 @@ from chainrule.maths import Symbol, Tree, latex, mathml, plain, unicode
 from chainrule.maths.tree import has_letters, parts
 from chainrule.maths.values import value
 
+from .many_digits import many_digits
 from .run_as_numpy import check, equations, equations_in
 
 sys.path += [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "laws")]
 from random_programs import ours, program
 
-from latex_oracle.value import compute, read
+from latex_oracle.value import compute, number_of, read
 
 LAYOUTS = ("numerator", "denominator")
 NOT_FINITE = re.compile(r"(?<![=<>]) = (nan|[−-]?∞|-?inf)(?= =|   |$)|(nan|∞|inf) = ")
@@ -375,14 +377,21 @@ def differs(side: Tree) -> Iterator[str]:
         if has_letters(side) or r"\mathbf" in text or r"\ldots" in text:
             return
         ours, theirs = np.squeeze(compute(tree)), np.squeeze(value(side, {}))
+        if np.any(np.isinf(ours)) and np.all(np.isfinite(theirs)):
+            # ln(eˣ + eʸ) as it is written is too large on its way, where the operation is not.
+            ours = np.squeeze(copy_context().run(without_overflow, tree))
     except Exception as error:  # noqa: BLE001
         yield f"{text}: {type(error).__name__}: {error}"
         return
-    if np.any(np.isinf(ours)) and np.all(np.isfinite(theirs)):
-        return  # ln(eˣ + eʸ) as it is written is too large on its way, where the operation is not.
     # A matrix without entries has no shape to be read.
     if (ours.size or theirs.size) and not np.allclose(ours, theirs, rtol=1e-9, atol=1e-300, equal_nan=True):
         yield f"{text} is {ours} and {theirs}"
+
+
+def without_overflow(tree: Any) -> Any:
+    """What a formula of LaTeX comes to where no number is too large on the way."""
+    number_of.set(many_digits)
+    return np.asarray(compute(tree), dtype=float)
 
 
 def all_parts(tree: Tree) -> Iterator[Tree]:

@@ -7,15 +7,18 @@ and nothing ends in an internal error.
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
 import chainrule as cr
+from chainrule.derivation.record import Equation
 from chainrule.errors import ChainruleError
-from chainrule.maths import plain
+from chainrule.maths import Number, Symbol, plain
 
 from . import many_pages, wider_pages
 from .random_pages import alike, faults, on_the_page, page
+from .run_as_numpy import check
 
 CHUNK = 20
 FOUND = (217, 312, 577, 700025, 700124, 700162, 700384, 700412, 700861, 700870, 700907, 700926, 701313, 701443, 702197)
@@ -25,7 +28,7 @@ FOUND += (39, 279, 351, 409, 413, 710380, 711937, 712052, 712083, 712419, 712613
 MET = (1000592, 1001180, 1001474, 1002643, 1002703, 1003365, 1005358, 1005674, 1006950, 1015355, 1015638)
 MET += (1001826, 1018058, 1027023, 1027553, 1029329, 1029514, 1030281, 1103715, 1105298, 1106104)
 MET += (1109778, 1110218, 1112567, 1120053, 1400095, 1409198, 1421437, 1436940, 1471747, 1533584)
-MET += (1606412, 1607262, 1614607, 1622386, 1665992)
+MET += (2019256, 1606412, 1607262, 1614607, 1622386, 1665992)
 """The same of the many."""
 WIDER = (831071, 831074, 831131, 831149, 831257, 832071, 832163)
 """The same of vectors, directions and modules."""
@@ -65,6 +68,17 @@ def test_a_wrong_number_and_two_things_alike_would_be_found():
     assert list(on_the_page(told, 0))
     object.__setattr__(known["b"], "symbol", known["a"].symbol)
     assert list(alike(told))
+
+
+@pytest.mark.parametrize("wrong", ["-100", "1e-9"])
+def test_a_false_number_is_found_where_doubles_have_none(wrong):
+    """The terms of a formula come to 3e-9, and in doubles to 0."""
+    x, y = Symbol("x"), Symbol("y")
+    told = cr.explain("3*x + y", values={"x": 1e-9, "y": 1e18})
+    right, false = [replace(told, story=(Equation((3 * (y + x - y), Number(n)), 1),)) for n in ("3e-9", wrong)]
+    check(right)
+    with pytest.raises(AssertionError):
+        check(false)
 
 
 @pytest.mark.soak

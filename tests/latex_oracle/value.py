@@ -5,6 +5,7 @@ r"""What a formula comes to: the LaTeX that this package prints, read back and c
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,10 @@ LARGEST = {r"\max": np.max, r"\min": np.min}
 """Of the entries of one array; of two numbers they are rules of the book."""
 
 CONSTANTS = {"e": np.e, r"\pi": np.pi, r"\infty": np.inf, r"\text{nan}": np.nan}
+
+
+number_of: ContextVar[Any] = ContextVar("number_of", default=np.float64)
+"""What a numeral is read as: a double, or a number that does not overflow."""
 
 
 def value_of(latex: str) -> Any:
@@ -89,7 +94,7 @@ def compute(tree: Tree) -> Any:
     """The number or array of a tree without unknowns."""
     match tree:
         case Number(text):
-            return np.float64(text)
+            return number_of.get()(text)
         case Sign(sign, inner):
             return -compute(inner) if sign == "-" else compute(inner)
         case Series(operands, operators):

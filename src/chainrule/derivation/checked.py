@@ -43,7 +43,7 @@ from chainrule.maths.check import (
     ties,
     undefined,
 )
-from chainrule.maths.numerals import DIGITS, FULL
+from chainrule.maths.numerals import DIGITS
 from chainrule.maths.precise import vanishes_precisely
 from chainrule.maths.tree import LETTERS, all_parts, equation, has_letters, parts
 from chainrule.maths.values import Values, running_in
@@ -155,7 +155,7 @@ class Checking:
         if own < 1 or self._is_lost(chain):
             has = [": the computer has ", part.sides[-1]] if part.numbers else []
             return without_numbers(part, said(CANCELLED, *has))
-        if part.numbers == 1 and part.digits < FULL:
+        if part.numbers == 1:
             left = min(left, own)
         if left < part.digits:
             part = replace(part, sides=(*part.sides[:-1], in_digits(part.sides[-1], left)), digits=left)

@@ -221,7 +221,7 @@ def worked_out(
     if is_lost:
         # What is left of terms that cancel out has no digits of its own.
         note = together(note, left_over(result, digits, size))
-    elif digits < FULL and np.ndim(result) == 0:
+    elif np.ndim(result) == 0:
         digits = min(digits, max(1, left_by_rounding(result, size)))
     shown = Number("0") if is_lost else Show(digits)(result)
     for more in range(digits, FULL + 1) if exact else ():
