@@ -202,6 +202,13 @@ def test_words_for_lines_kinks_and_flat_places():
     assert any("does not move at all" in spelled(block.text) for block in flat if isinstance(block, Paragraph))
 
 
+def test_a_nudge_asks_conditions_again():
+    x = Tensor(0.005, requires_grad=True, label="x")
+    f = cr.where(x > 0, x**2, 3 * x)
+    nudge, moved = nudged(ScalarGraph(Tape(f, [x]), x), -0.01)
+    assert nudge.after == moved[f] == pytest.approx(-0.015, rel=1e-12)
+
+
 def test_the_ways_and_the_rest_add_up_to_the_gradient():
     w = Tensor(np.linspace(-1.0, 1.0, 6).reshape(2, 3), requires_grad=True)
     out = cr.sum(cr.square(cr.softmax(cr.tanh(w @ w.T) @ w)))

@@ -101,7 +101,7 @@ def is_invariant(tape: Tape, node: Any, place: Place) -> bool:
         after = moved_to(tape, node, place, number)[tape.output]
         return abs(float(after) - float(tape.numbers[tape.output])) <= rounding
 
-    # A condition is not asked again when numbers are moved, so of a branch that is not taken this says nothing.
+    # A condition of data is not asked again when numbers are moved: of a branch that is not taken this says nothing.
     chooses = any([user.op is not None and user.op.selects and user.op.flat for user in tape.path])
     if not chooses and all(map(stays, shifted(at))):
         return stays_on_other_data(tape, node, place, shifted)

@@ -6,7 +6,6 @@ largest of them found, by dynamic programming over the edges.
 
 from __future__ import annotations
 
-import copy
 import heapq
 import math
 from collections.abc import Sequence
@@ -17,9 +16,9 @@ import numpy as np
 
 from chainrule.core import Value
 from chainrule.core.state import Quiet
-from chainrule.custom import CustomRule
 from chainrule.derivation.scalars.graph import Edge, Node, ScalarGraph
 from chainrule.derivation.tape.tape import Tape
+from chainrule.program import run
 from chainrule.program.run import run_operation
 from chainrule.rewrite.entry_formulas import Place
 
@@ -181,9 +180,9 @@ def nudged(graph: ScalarGraph, step: float) -> tuple[Nudge, dict[Node, Any]]:
 
 
 def stepped(tape: Tape, node: Node, place: Place, step: float) -> dict[Node, Any]:
-    """All numbers that move where an entry is a step further; what then comes out is remembered."""
+    """The numbers that move where an entry is a step further; what then comes out is remembered."""
     moved = moved_to(tape, node, place, tape.numbers[node][place] + step)
-    tape.after_steps[node, place, step] = float(moved.get(tape.output, np.nan))
+    tape.after_steps[node, place, step] = float(moved[tape.output])
     return moved
 
 
@@ -195,22 +194,18 @@ def output_after(tape: Tape, node: Node, place: Place, step: float) -> float:
 
 
 def moved_to(tape: Tape, node: Node, place: Any, number: Any) -> dict[Node, Any]:
-    """All numbers that move where an entry, or all of them (``...``), is another number."""
+    """The numbers that move where an entry, or all of them (``...``), is another number."""
     start = np.array(tape.numbers[node], dtype=np.float64)
     start[place] = number
-    moved: dict[Node, Any] = {node: start}
+    if not isinstance(node, Value):
+        program, step = tape.lifted.program, tape.lifted.step[node]
+        given = {x: tape.lifted.numbers[x.place] for x in program.leaves}
+        return dict(zip(tape.lifted.nodes, run(program, {**given, step: start}, in_double=True), strict=True))
+    # What is chosen among Values is no step of theirs, and to lift very many of them takes long.
+    moved: dict[Node, Any] = {node: start[()]}
     with Quiet():
         for user in reversed(tape.path):
-            if user in moved or not any([x in moved for _, x in user.edges]):
-                continue
-            if isinstance(user, Value):
+            if user not in moved and any([x in moved for _, x in user.edges]):
                 numbers = [moved[x] if x in moved else np.float64(x) for x in user.inputs]
-            else:
-                numbers = tape.inputs(user)
-                for slot, x in user.edges:
-                    if x in moved:
-                        numbers[slot] = moved[x]
-            # A custom rule keeps what its last call needs backwards: the user's own must not be disturbed.
-            rule = copy.copy(user.op) if isinstance(user.op, CustomRule) else user.op
-            moved[user] = np.asarray(run_operation(rule, numbers, user.settings, in_double=True))
+                moved[user] = run_operation(user.op, numbers, user.settings, in_double=True)
     return moved
