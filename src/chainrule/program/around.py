@@ -106,6 +106,8 @@ class Around:
         """The variables and attributes that the user's functions read."""
         self.words: set[str] = set()
         """What they may hand to getattr and its like."""
+        self.unset: dict[int, tuple[dict[str, Any], set[str]]] = {}
+        """Names that no variable of a module has, and the module's variables; most are names of attributes."""
         known = 0
         while self.functions or self.waiting or known < len(self.objects):
             read = self.names | self.words
@@ -119,6 +121,8 @@ class Around:
             known = len(self.objects)
             for name, x in found:
                 self.object(name, x)
+        for variables, names in self.unset.values():
+            self.place(min(names), partial(first_set, variables, frozenset(names)), SAME)
         self.reads, self.was = [place.read for place in self.places], [place.was for place in self.places]
         self.is_as_it_was: Callable[[], bool] = self.compared
         """Whether every place has the very thing that it had: asked at each call."""
@@ -197,7 +201,8 @@ class Around:
         known = names & (variables.keys() | vars(builtins).keys())
         for name in sorted(known):
             self.place(name, partial(variables.get, name, MISSING), variables.get(name, MISSING))
-        self.unset(variables, names - known)
+        if names - known:
+            self.unset.setdefault(id(variables), (variables, set()))[1].update(names - known)
         for name, cell in zip(code.co_freevars, cells, strict=True):
             held = contents(cell)
             read = partial(contents, cell) if held is MISSING else partial(getattr, cell, "cell_contents")
@@ -206,15 +211,6 @@ class Around:
         for part in OF_FUNCTIONS:
             if getattr(function, part) is not None:
                 self.place(f"{function.__name__}.{part}", partial(getattr, function, part), getattr(function, part))
-
-    def unset(self, variables: dict[str, Any], names: set[str]) -> None:
-        """Look at names that no variable has; most are those of attributes."""
-
-        def read() -> Any:
-            return SAME if variables.keys().isdisjoint(names) else min(names & variables.keys())
-
-        if names:
-            self.place(min(names), read, SAME)
 
     def see(self, name: str, x: Any) -> None:
         """Look into what is found somewhere; at attributes of objects later."""
@@ -260,8 +256,9 @@ class Around:
         count = len(x)
         if count == len(held) and type(x) in ROWS and are_alike(entries_of(x)):
             was = [part[:] if type(part) in ROWS else part for part in held]
-            self.numbers(name, x, was if isinstance(x, list) else tuple(was))
-            return
+            if isinstance(x, list) or any([isinstance(part, list) for part in held]):
+                self.numbers(name, x, was if isinstance(x, list) else tuple(was))
+            return  # a tuple of numbers stays what it is
 
         def read() -> Any:
             if len(x) == count and all(map(is_, x, held)) and (not values or all(map(is_, x.values(), values))):
@@ -327,6 +324,11 @@ class Around:
 def entries_of(x: Any) -> list[Any]:
     """What stands in a row, or in rows of which it is made."""
     return [*chain.from_iterable(x)] if all([type(part) in ROWS for part in x]) else [*x]
+
+
+def first_set(variables: dict[str, Any], names: frozenset[str]) -> Any:
+    """The first of some names that a variable has by now; that all is the same where none has."""
+    return SAME if variables.keys().isdisjoint(names) else min(names & variables.keys())
 
 
 def are_alike(parts: Sequence[Any]) -> bool:
