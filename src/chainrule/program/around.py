@@ -69,13 +69,13 @@ class Place(NamedTuple):
         return "" if is_equal(now, self.was) else self.name
 
 
-def owner_and_key(read: Any) -> tuple[Any, str | None]:
-    """Where a place is read: in a dict, in a cell, or as an attribute; else by a call, and then the key is None."""
+def owner_and_key(read: Any) -> tuple[Any, str | tuple[str, ...] | None]:
+    """Where a place is read: in a dict, by a name or several, in a cell, as an attribute; or by a call, with no key."""
     if type(read) is partial:
         owner = getattr(read.func, "__self__", None)
         if type(owner) is dict and read.func.__name__ == "get":
             return owner, read.args[0]
-        if read.func is getattr and len(read.args) == 2:
+        if (read.func is first_set and type(read.args[0]) is dict) or (read.func is getattr and len(read.args) == 2):
             return read.args
     return read, None
 
@@ -122,7 +122,7 @@ class Around:
             for name, x in found:
                 self.object(name, x)
         for variables, names in self.unset.values():
-            self.place(min(names), partial(first_set, variables, frozenset(names)), SAME)
+            self.place(min(names), partial(first_set, variables, tuple(sorted(names))), SAME)
         self.reads, self.was = [place.read for place in self.places], [place.was for place in self.places]
         self.is_as_it_was: Callable[[], bool] = self.compared
         """Whether every place has the very thing that it had: asked at each call."""
@@ -326,9 +326,9 @@ def entries_of(x: Any) -> list[Any]:
     return [*chain.from_iterable(x)] if all([type(part) in ROWS for part in x]) else [*x]
 
 
-def first_set(variables: dict[str, Any], names: frozenset[str]) -> Any:
+def first_set(variables: dict[str, Any], names: tuple[str, ...]) -> Any:
     """The first of some names that a variable has by now; that all is the same where none has."""
-    return SAME if variables.keys().isdisjoint(names) else min(names & variables.keys())
+    return next(filter(variables.__contains__, names), SAME)
 
 
 def are_alike(parts: Sequence[Any]) -> bool:

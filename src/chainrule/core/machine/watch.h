@@ -2,7 +2,8 @@
 
    Watch(places, missing): a place is (owner, key, was). What stands there now is a dict's entry, or `missing`; what a cell
    holds; an attribute of another owner; or, where the key is None, what the owner gives when it is called. Called, it says
-   whether all of that is the very thing it was. An entry that went, or an owner that refuses, is another. */
+   whether all of that is the very thing it was, and whether dicts have no entry yet by any name of a tuple that is a key.
+   An entry that went, or an owner that refuses, is another. */
 
 typedef struct {
     PyObject_HEAD
@@ -10,11 +11,23 @@ typedef struct {
     PyObject *places, *missing; /* the places are a tuple of tuples */
 } Watch;
 
+/* 1 where a dict has an entry by none of the names, 0 where it has one; -1 with an error. */
+static int has_none(PyObject *dict, PyObject *names) {
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); i++) {
+        int has = PyDict_Contains(dict, PyTuple_GET_ITEM(names, i));
+        if (has)
+            return has < 0 ? -1 : 0;
+    }
+    return 1;
+}
+
 /* 1 where a place has what it had, 0 where not; -1 with an error. */
 static int has_what_it_had(const Watch *self, PyObject *place) {
     PyObject *owner = PyTuple_GET_ITEM(place, 0), *key = PyTuple_GET_ITEM(place, 1), *was = PyTuple_GET_ITEM(place, 2);
     PyObject *now;
     if (PyDict_CheckExact(owner)) {
+        if (PyTuple_CheckExact(key))
+            return has_none(owner, key);
         now = PyDict_GetItemWithError(owner, key);
         if (!now && PyErr_Occurred())
             return -1;
