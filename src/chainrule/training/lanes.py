@@ -11,7 +11,7 @@ what `fit` would have done with its network alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from functools import cached_property
+from functools import cached_property, reduce
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -114,16 +114,48 @@ def train_lanes(plan: Plan, lanes: Sequence[Lane], done: Callable[[int], None]) 
 
 def train_together(plan: Plan, nets: Sequence[Net], judge: Callable[..., Any], done: Callable[[int], None]) -> None:
     """Train networks that see the same examples in the same order, epoch by epoch."""
-    left = [net for net in nets if not (plan.patience is None and net.leaps(plan.epochs))]
+    left = nets
+    if plan.patience is None and nets[0].examples.whole:
+        left = those_that_cannot_leap(nets, plan.epochs)
     done(plan.epochs * (len(nets) - len(left)))
     for epoch in range(1, plan.epochs + 1):
         batches = nets[0].examples.batches(epoch)
-        for net in left:
-            net.epoch(epoch, batches)
+        for net, losses in zip(left, losses_of(left, nets[0].left_of(epoch, batches)), strict=True):
+            net.epoch(epoch, batches, losses)
             if plan.patience is not None and not net.diverged:
                 net.watch(judge, plan.patience)
             done(plan.epochs - epoch + 1 if net.stopped else 1)
         left = [net for net in left if not net.stopped]
+
+
+def those_that_cannot_leap(nets: Sequence[Net], epochs: int) -> Sequence[Net]:
+    """Make all steps at once, where each epoch is one; those are left whose numbers do not stay finite."""
+    batches = nets[0].examples.batches(1)[0]._replace(steps=epochs - len(nets[0].first))
+    left: list[Net] = []
+    for net, losses in zip(nets, losses_of(nets, [batches]), strict=True):
+        if losses is not None and np.isfinite(net.first + losses).all() and net.is_sound():
+            net.last_epoch = epochs
+        else:
+            left.append(net)
+            if net.calls:
+                net.row.take_back()
+    return left
+
+
+def losses_of(nets: Sequence[Net], batches: Sequence[EqualBatches]) -> Sequence[list[float] | None]:
+    """For each network the losses of a step on each batch; None where a program refuses its numbers, or there is none."""
+    by_program = [net for net in nets if net.calls]
+    if not by_program:
+        return [None] * len(nets)
+    lanes = tuple([net.own for net in by_program])
+    made = [call.made(part, lanes) for call, part in zip(by_program[0].calls, batches, strict=False)]
+    known = [part for part in made if part is not None]
+    if len(known) < len(made):
+        return [None] * len(nets)
+    losses = np.concatenate([part.losses for part in known], axis=1).tolist()
+    refused = reduce(np.logical_or, [part.refused for part in known])
+    found = iter([None if bad else own for own, bad in zip(losses, refused.tolist(), strict=True)])
+    return [next(found) if net.calls else None for net in nets]
 
 
 def refuse_unsuited(plan: Plan, lanes: Sequence[Lane]) -> None:
@@ -221,6 +253,8 @@ class Net:
         self.calls: list[Call] = []
         self.row: Row
         """The numbers that calls change, where there are some."""
+        self.own: tuple[Array, ...]
+        """What calls are given of this network alone: those numbers, and the optimizer's settings."""
         self.best, self.best_epoch = np.inf, 0
         self.best_numbers: dict[str, Array] = {}
         self.last_epoch = self.written_epoch = 0
@@ -263,23 +297,11 @@ class Net:
             parts, known = parts_of(self.lane.model, self.loss), programs[0].state
             alike = self.lane.make is not None
             self.row = Row(known.of(parts, self.optimizer) if alike else State(parts, self.optimizer, known.without))
-            numbers = settings_of(self.optimizer)[1]
-            self.calls = [Call(program, self.row, numbers) for program in programs]
+            self.own = (*self.row.arrays, *map(np.array, settings_of(self.optimizer)[1]))
+            self.calls = [Call(program, self.row, len(self.own)) for program in programs]
 
-    def leaps(self, epochs: int) -> bool:
-        """Make all steps at once, where each epoch is one; or none, where its numbers do not stay finite."""
-        if not (self.examples.whole and self.calls and np.isfinite(self.first).all()):
-            return False
-        batches = self.examples.batches(1)[0]._replace(steps=epochs - len(self.first))
-        losses = self.calls[0].made(batches)
-        if losses is None or not np.isfinite(losses).all() or not self.is_sound():
-            self.row.take_back()
-            return False
-        self.last_epoch = epochs
-        return True
-
-    def epoch(self, epoch: int, batches: Sequence[EqualBatches]) -> None:
-        losses = self.by_programs(self.left_of(epoch, batches))
+    def epoch(self, epoch: int, batches: Sequence[EqualBatches], losses: list[float] | None) -> None:
+        """An epoch is over in which the programs gave these losses; where they gave none, make its steps one by one."""
         if losses is None:
             self.make_again(epoch)
             losses = [loss for part in self.left_of(epoch, batches) for loss in self.one_by_one(part)]
@@ -297,16 +319,6 @@ class Net:
     def left_of(self, epoch: int, batches: Sequence[EqualBatches]) -> Sequence[EqualBatches]:
         """The batches of an epoch that are left for programs."""
         return [batches[0].but_first(), *batches[1:]] if epoch == 1 and self.first else batches
-
-    def by_programs(self, batches: Sequence[EqualBatches]) -> list[float] | None:
-        """The losses of a step on each of these batches; None where a program refuses numbers, or there is none."""
-        losses: list[float] = []
-        for call, part in zip(self.calls, batches, strict=bool(self.calls)):
-            made = call.made(part)
-            if made is None:
-                return None
-            losses += made
-        return losses if self.calls else None
 
     def make_again(self, until: int) -> None:
         """Where a program has refused numbers, make all epochs before that one again, step by step."""
@@ -382,13 +394,19 @@ class Row:
         self.state.written(self.own)
 
 
-class Call:
-    """A program of steps and what it runs on, called again and again without asking more."""
+class Made(NamedTuple):
+    """The losses of steps, of shape (lanes, steps), and whether a lane's numbers are refused."""
 
-    def __init__(self, program: Prepared, row: Row, numbers: Sequence[float]) -> None:
+    losses: Array
+    refused: Array
+
+
+class Call:
+    """A program of steps, called again and again, for several lanes at a time, without asking more."""
+
+    def __init__(self, program: Prepared, row: Row, own: int) -> None:
         self.program = program
-        self.given = (*row.arrays, *numbers)
-        roles = [STAYS] * len(self.given)
+        roles = [STAYS] * own
         for k, i in enumerate(program.example.changed, 1):
             roles[i] = k
         self.roles = tuple(roles)
@@ -396,17 +414,17 @@ class Call:
         self.outside_roles = (STAYS,) * len(self.outside)
         self.last_ones = len(program.version.trace.outputs) - len(row.state.members)
 
-    def made(self, batches: EqualBatches) -> list[float] | None:
-        """The losses of a step on each of these batches; None where numbers are refused."""
+    def made(self, batches: EqualBatches, lanes: tuple[tuple[Array, ...], ...]) -> Made | None:
+        """A step on each of these batches, for each lane; None where the examples are refused."""
+        never = np.zeros(len(lanes), bool)
         if not batches.steps:
-            return []
+            return Made(np.zeros((len(lanes), 0)), never)
         example = self.program.example
-        given = (*self.given, *batches.given, *self.outside)
         roles = (*self.roles, *batches.roles, *self.outside_roles)
+        shared = (*batches.given, *self.outside)
         try:
-            results = self.program.version.native.scan(batches.steps, roles, given, self.last_ones, True)
+            results = self.program.version.native.scan_lanes(batches.steps, roles, lanes, shared, self.last_ones)
         except IndexError:
             return None
-        if example.refuses and any(results[1 + len(example.changed) + example.weighs].tolist()):
-            return None
-        return results[0].tolist()
+        refused = results[1 + len(example.changed) + example.weighs].any(axis=1) if example.refuses else never
+        return Made(results[0], refused)

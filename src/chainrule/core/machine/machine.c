@@ -160,7 +160,7 @@ static int same_extents(PyArrayObject *array, int more, const Kind *kind) {
     return 1;
 }
 
-/* An argument as an array of its kind, with `before` axes in front; a new reference. */
+/* An argument as an array of its kind, with an axis of such an extent in front where that is at least 0; a new reference. */
 static PyArrayObject *taken(PyObject *x, const Kind *kind, Py_ssize_t place, npy_intp before) {
     PyArrayObject *array;
     int more = before >= 0;
@@ -179,11 +179,14 @@ static PyArrayObject *taken(PyObject *x, const Kind *kind, Py_ssize_t place, npy
     return NULL;
 }
 
-static PyArrayObject *fresh(const Kind *kind, npy_intp before) {
-    npy_intp extent[NPY_MAXDIMS + 1] = {before};
-    int more = before >= 0;
+/* A new array of a kind, with so many axes in front. */
+static PyArrayObject *fresh(const Kind *kind, int more, const npy_intp *before) {
+    npy_intp extent[NPY_MAXDIMS + 2];
+    size_t bytes = (size_t)kind->bytes;
+    for (int i = 0; i < more; i++)
+        bytes *= (size_t)(extent[i] = before[i]);
     memcpy(extent + more, kind->extent, sizeof(npy_intp) * (size_t)kind->axes);
-    if ((size_t)kind->bytes * (size_t)(more ? before : 1) >= LARGE)
+    if (bytes >= LARGE)
         return (PyArrayObject *)large_array(kind->axes + more, extent, kind->type);
     return (PyArrayObject *)PyArray_SimpleNew(kind->axes + more, extent, kind->type);
 }
@@ -290,7 +293,7 @@ static PyObject *run_program(Program *self, PyObject *const *args) {
         memory[FIRST_INPUT + held] = PyArray_DATA(arrays[held]);
     }
     for (; made < self->outputs; made++) {
-        PyArrayObject *array = fresh(self->kinds + self->inputs + made, -1);
+        PyArrayObject *array = fresh(self->kinds + self->inputs + made, 0, NULL);
         if (!array)
             goto end;
         PyTuple_SET_ITEM(out, made, (PyObject *)array);
@@ -380,7 +383,7 @@ typedef struct {
     Program *program;
     Py_ssize_t steps;
     const Py_ssize_t *role;
-    PyArrayObject **array, **even, **odd;
+    char **array, **even, **odd;
     const char *stays; /* results that lie in one place through all steps */
     char **memory;
 } Scan;
@@ -392,16 +395,16 @@ static void aim(const Scan *s, Py_ssize_t step) {
     char **out = s->memory + FIRST_INPUT + self->inputs;
     for (Py_ssize_t k = 0; k < self->outputs; k++)
         if (s->odd[k] || s->stays[k])
-            out[k] = PyArray_BYTES(s->odd[k] && step & 1 ? s->odd[k] : s->even[k]);
+            out[k] = s->odd[k] && step & 1 ? s->odd[k] : s->even[k];
         else
-            out[k] = PyArray_BYTES(s->even[k]) + step * self->kinds[self->inputs + k].bytes;
+            out[k] = s->even[k] + step * self->kinds[self->inputs + k].bytes;
     for (Py_ssize_t i = 0; i < self->inputs; i++) {
         Py_ssize_t role = s->role[i];
-        char *at = PyArray_BYTES(s->array[i]);
+        char *at = s->array[i];
         if (role == ADVANCES)
             at += step * self->kinds[i].bytes;
         else if (role >= 0 && step && s->odd[role])
-            at = PyArray_BYTES(step & 1 ? s->even[role] : s->odd[role]);
+            at = step & 1 ? s->even[role] : s->odd[role];
         s->memory[FIRST_INPUT + i] = at;
     }
 }
@@ -450,6 +453,7 @@ static PyObject *program_scan(PyObject *me, PyObject *args) {
     Py_ssize_t role[self->inputs + 1];
     PyArrayObject *array[self->inputs + 1], *even[self->outputs + 1], *odd[self->outputs + 1];
     char *memory[FIRST_INPUT + self->inputs + self->outputs];
+    char *from[self->inputs + 1], *in_even[self->outputs + 1], *in_odd[self->outputs + 1];
     char carried[self->outputs + 1], stays[self->outputs + 1];
     memset(carried, 0, sizeof carried);
     memset(stays, 0, sizeof stays);
@@ -485,16 +489,19 @@ static PyObject *program_scan(PyObject *me, PyObject *args) {
             even[r] = (PyArrayObject *)Py_NewRef((PyObject *)array[held]);
             stays[r] = 1;
         }
+        from[held] = PyArray_BYTES(array[held]);
     }
     for (k = 0; k < self->outputs; k++) {
         const Kind *kind = self->kinds + self->inputs + k;
-        if (even[k])
-            continue;
-        stays[k] = stacked >= 0 && k >= stacked;
-        if (!(even[k] = fresh(kind, carried[k] || stays[k] ? -1 : steps)) || (carried[k] && !(odd[k] = fresh(kind, -1))))
-            goto end;
+        if (!even[k]) {
+            stays[k] = stacked >= 0 && k >= stacked;
+            if (!(even[k] = fresh(kind, !(carried[k] || stays[k]), &steps)) || (carried[k] && !(odd[k] = fresh(kind, 0, NULL))))
+                goto end;
+        }
+        in_even[k] = PyArray_BYTES(even[k]);
+        in_odd[k] = odd[k] ? PyArray_BYTES(odd[k]) : NULL;
     }
-    Scan s = {self, steps, role, array, even, odd, stays, memory};
+    Scan s = {self, steps, role, from, in_even, in_odd, stays, memory};
     if (!run_scan(&s) || !(out = PyTuple_New(self->outputs)))
         goto end;
     done = 1;
@@ -513,6 +520,108 @@ end:
         Py_XDECREF(odd[k]);
     }
     return done ? out : NULL;
+}
+
+PyDoc_STRVAR(scan_lanes_doc, "scan_lanes(steps, roles, lanes, shared, stacked): a scan in place for each of several lanes.\n\n"
+                             "A lane is a tuple of the first inputs, and `shared` has the others, which are the same for "
+                             "all; roles are those of `scan`, and a lane has all inputs that become results. Gives for "
+                             "these results None, those from the place `stacked` on as the last step of all left them, and "
+                             "the others along two axes, of lanes and of steps.");
+
+static PyObject *program_scan_lanes(PyObject *me, PyObject *args) {
+    Program *self = (Program *)me;
+    Py_ssize_t steps, held = 0, shared_held, k, stacked;
+    PyObject *roles, *lanes, *shared, *out = NULL;
+    if (!PyArg_ParseTuple(args, "nO!O!O!n", &steps, &PyTuple_Type, &roles, &PyTuple_Type, &lanes, &PyTuple_Type, &shared,
+                          &stacked))
+        return NULL;
+    const Py_ssize_t own = self->inputs - PyTuple_GET_SIZE(shared), count = PyTuple_GET_SIZE(lanes);
+    if (steps < 1 || PyTuple_GET_SIZE(roles) != self->inputs || own < 0)
+        return PyErr_Format(PyExc_ValueError, "a scan takes at least one step, and an array and a role for each input");
+    Py_ssize_t role[self->inputs + 1];
+    PyArrayObject *array[self->inputs + 1];
+    char *memory[FIRST_INPUT + self->inputs + self->outputs];
+    char *from[self->inputs + 1], *at[self->outputs + 1], *odd[self->outputs + 1];
+    char stays[self->outputs + 1];
+    const npy_intp before[2] = {count, steps};
+    memset(stays, 0, sizeof stays);
+    memset(odd, 0, sizeof odd);
+    shared_held = own;
+    void *workspace = take_workspace(self);
+    int done = 0;
+    if (!workspace) {
+        PyErr_NoMemory();
+        goto end;
+    }
+    memory[WORKSPACE] = workspace;
+    memory[CONSTANTS] = self->constants;
+    for (k = 0; k < self->inputs; k++) {
+        const Py_ssize_t r = role[k] = PyLong_AsSsize_t(PyTuple_GET_ITEM(roles, k));
+        const Kind *kind = self->kinds + k, *other = self->kinds + self->inputs + r;
+        if (r >= self->outputs || r < ADVANCES ||
+            (r >= 0 && (k >= own || stays[r] || kind->type != other->type || kind->bytes != other->bytes))) {
+            PyErr_SetString(PyExc_ValueError, "an input of a lane becomes a result of its kind, which no other one becomes");
+            goto end;
+        }
+        if (r >= 0)
+            stays[r] = 1;
+    }
+    for (; shared_held < self->inputs; shared_held++) {
+        if (!(array[shared_held] = taken(PyTuple_GET_ITEM(shared, shared_held - own), self->kinds + shared_held, shared_held,
+                                         role[shared_held] == ADVANCES ? steps : -1)))
+            goto end;
+        from[shared_held] = PyArray_BYTES(array[shared_held]);
+    }
+    if (!(out = PyTuple_New(self->outputs)))
+        goto end;
+    for (k = 0; k < self->outputs; k++) {
+        const int is_lanes = stays[k];
+        stays[k] = is_lanes || k >= stacked;
+        PyObject *result = is_lanes ? Py_NewRef(Py_None) : (PyObject *)fresh(self->kinds + self->inputs + k, stays[k] ? 0 : 2, before);
+        if (!result)
+            goto end;
+        PyTuple_SET_ITEM(out, k, result);
+        at[k] = is_lanes ? NULL : PyArray_BYTES((PyArrayObject *)result);
+    }
+    Scan s = {self, steps, role, from, at, odd, stays, memory};
+    for (Py_ssize_t lane = 0; lane < count; lane++) {
+        PyObject *given = PyTuple_GET_ITEM(lanes, lane);
+        if (!PyTuple_Check(given) || PyTuple_GET_SIZE(given) != own) {
+            PyErr_Format(PyExc_ValueError, "a lane is a tuple of %zd arrays", own);
+            goto end;
+        }
+        for (; held < own; held++) {
+            PyObject *x = PyTuple_GET_ITEM(given, held);
+            if (!(array[held] = taken(x, self->kinds + held, held, role[held] == ADVANCES ? steps : -1)))
+                goto end;
+            from[held] = PyArray_BYTES(array[held]);
+            if (role[held] < 0)
+                continue;
+            at[role[held]] = from[held];
+            if ((PyObject *)array[held] != x || !PyArray_ISWRITEABLE(array[held])) {
+                PyErr_Format(PyExc_ValueError, "argument %zd cannot be written in place", held++);
+                goto end;
+            }
+        }
+        if (!run_scan(&s))
+            goto end;
+        while (held)
+            Py_DECREF(array[--held]);
+        for (k = 0; k < self->outputs; k++)
+            if (!stays[k])
+                at[k] += steps * self->kinds[self->inputs + k].bytes;
+    }
+    done = 1;
+end:
+    if (workspace)
+        give_back(self, workspace);
+    while (held)
+        Py_DECREF(array[--held]);
+    while (shared_held > own)
+        Py_DECREF(array[--shared_held]);
+    if (!done)
+        Py_CLEAR(out);
+    return out;
 }
 
 static PyObject *program_new(PyTypeObject *type, PyObject *args, PyObject *names) {
@@ -593,6 +702,7 @@ static PyMethodDef program_methods[] = {
     {"attempt", program_attempt, METH_O, attempt_doc},
     {"shape", program_shape, METH_VARARGS, shape_doc},
     {"scan", program_scan, METH_VARARGS, scan_doc},
+    {"scan_lanes", program_scan_lanes, METH_VARARGS, scan_lanes_doc},
     {NULL},
 };
 
