@@ -79,7 +79,8 @@ class Tally:
         """The loss, and every metric of all examples together."""
         found = {"loss": self.loss}
         if self.metrics:
-            said, right = joined(self.said), joined(self.right)
+            # What a model has given of one batch is nobody else's, and needs no copy.
+            said, right = self.said[0] if len(self.said) == 1 else joined(self.said), joined(self.right)
             weighs = {"sample_weight": np.concatenate(self.weights)} if self.weights else {}
             for name, metric in self.metrics.items():
                 weighed = weighs if weighs and takes_weights(metric) else {}
@@ -329,15 +330,22 @@ def judged(
     model: Module, data: Batches, loss: Callable[..., Any] | None, metrics: Mapping[str, Metric]
 ) -> dict[str, float]:
     """Loss and metrics of a model on data, as it is used: in evaluation mode, without recording."""
-    tally = Tally(metrics)
     with in_use(model):
-        for batch in data.epoch(1):
-            out = output_of(model, batch.x)
-            weight = 0 if loss is None else weight_of(loss, out, batch)
-            if loss is None or weight == 0:
-                tally.note(out, batch)
-            else:
-                tally.add(loss_number(loss_of(loss, out, batch), to_learn=False), weight, out, batch)
+        return judged_in_use(model, data, loss, metrics)
+
+
+def judged_in_use(
+    model: Module, data: Batches, loss: Callable[..., Any] | None, metrics: Mapping[str, Metric]
+) -> dict[str, float]:
+    """The same of a model that is in use already."""
+    tally = Tally(metrics)
+    for batch in data.epoch(1):
+        out = output_of(model, batch.x)
+        weight = 0 if loss is None else weight_of(loss, out, batch)
+        if loss is None or weight == 0:
+            tally.note(out, batch)
+        else:
+            tally.add(loss_number(loss_of(loss, out, batch), to_learn=False), weight, out, batch)
     found = tally.result()
     if loss is None:
         del found["loss"]

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from chainrule.data.loader import checked_batch_size
 from chainrule.data.split import k_folds
 from chainrule.errors import ChainruleError, DivergenceWarning, DtypeError, MissingExtra, ShapeError
+from chainrule.nn.hooks import in_use
 from chainrule.nn.module import Module
 from chainrule.optim import Adam
 from chainrule.optim.optimizer import Optimizer
@@ -31,7 +32,7 @@ from chainrule.training.batches import Batches, as_numbers, batches_of, dtype_of
 from chainrule.training.callbacks import EarlyStopping
 from chainrule.training.fit import by_name, fit, refuse_epochs
 from chainrule.training.lanes import Ended, Lane, Plan, Unsuited, train_lanes
-from chainrule.training.run import Metric, judged
+from chainrule.training.run import Metric, judged_in_use
 from chainrule.training.step_cache import make_of
 
 Array = NDArray[Any]
@@ -337,11 +338,13 @@ class Work(NamedTuple):
     def run(self, job: Job, model: Module, ended: Ended, data: Mapping[str, Batches]) -> Run:
         """What a trained network came to on examples, whose number's names begin with theirs."""
         loss: Any = self.taken(job, "loss")
-        numbers = {
-            front + name: held
-            for front, batches in data.items()
-            for name, held in judged(model, batches, loss, by_name(self.metrics)).items()
-        }
+        metrics = by_name(self.metrics)
+        with in_use(model):
+            numbers = {
+                front + name: held
+                for front, batches in data.items()
+                for name, held in judged_in_use(model, batches, loss, metrics).items()
+            }
         fold = job.fold if self.splits[job.fold][1] is not None else None
         return Run(job.settings, job.seed, fold, numbers, *ended, model)
 

@@ -8,9 +8,12 @@
 
 #if defined(OF_AVX512)
 #define MOST_ROWS 14
+#define WIDE 4 /* vectors of columns that fewer rows meet, for which less is loaded */
 #else
 #define MOST_ROWS 6
+#define WIDE 2
 #endif
+#define MOST_WIDE_ROWS 6
 #define PANEL (2 * LANES)
 #define FEW_ROWS 16
 #define LONG_BESIDE 10 /* of so many entries a row, for each of the rows, turning columns would take longer */
@@ -51,7 +54,7 @@ INLINE void OF_TYPE(tile)(const int m, const int vectors, const OF_TYPE(Product)
                           const ENTRY *mask, ptrdiff_t last) {
 #define EACH_SUM UNROLLED for (int i = 0; i < m; i++) for (int v = 0; v < vectors; v++)
 #define AT(rows, down) OF_TYPE(load_lanes)((rows) + i * (down) + v * LANES, v == vectors - 1 ? last : LANES)
-    V sum[MOST_ROWS][2];
+    V sum[MOST_ROWS][WIDE];
     const ptrdiff_t inner = p->inner, down = p->left_down, across = p->left_across, start_down = p->start_down;
     const ENTRY *fourth[(MOST_ROWS + 3) / 4]; /* every fourth row, from which addresses reach three more */
     ptrdiff_t third = 3 * down;
@@ -66,7 +69,7 @@ INLINE void OF_TYPE(tile)(const int m, const int vectors, const OF_TYPE(Product)
     else
         EACH_SUM sum[i][v] = (V){0};
     for (ptrdiff_t k = 0; k < inner; k++, right += right_down) {
-        V row[2];
+        V row[WIDE];
         for (int v = 0; v < vectors; v++)
             row[v] = OF_TYPE(load_lanes)(right + v * LANES, v == vectors - 1 ? seen : LANES);
         EACH_SUM sum[i][v] += ALL(fourth[i / 4][i % 4 == 3 ? third : i % 4 * down]) * row[v];
@@ -91,7 +94,8 @@ INLINE void OF_TYPE(tile)(const int m, const int vectors, const OF_TYPE(Product)
 /* All rows against one panel of columns, in tiles of about as many rows each. */
 INLINE void OF_TYPE(strip)(const int vectors, const OF_TYPE(Product) *p, const ENTRY *right, ptrdiff_t right_down,
                            ptrdiff_t seen, ptrdiff_t j, ptrdiff_t last) {
-    ptrdiff_t tiles = (p->rows + MOST_ROWS - 1) / MOST_ROWS;
+    const ptrdiff_t most = vectors > 2 ? MOST_WIDE_ROWS : MOST_ROWS;
+    ptrdiff_t tiles = (p->rows + most - 1) / most;
     for (ptrdiff_t i = 0, m; tiles; i += m, tiles--) {
         const ENTRY *left = p->left + i * p->left_down, *start = p->start ? p->start + j + i * p->start_down : 0;
         const ENTRY *mask = p->mask ? p->mask + j + i * p->mask_down : 0;
@@ -103,10 +107,16 @@ INLINE void OF_TYPE(strip)(const int vectors, const OF_TYPE(Product) *p, const E
         OF_TYPE(tile)(m, vectors, p, left, right, right_down, seen, out, start, mask, last);                           \
         break;
             TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6)
-#if defined(OF_AVX512)
-            TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12) TILE(13) TILE(14)
-#endif
 #undef TILE
+#if defined(OF_AVX512)
+#define TILE(m)                                                                                                        \
+    case m:                                                                                                            \
+        if (vectors <= 2)                                                                                              \
+            OF_TYPE(tile)(m, vectors, p, left, right, right_down, seen, out, start, mask, last);                       \
+        break;
+            TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12) TILE(13) TILE(14)
+#undef TILE
+#endif
         }
     }
 }
@@ -267,7 +277,11 @@ static void OF_TYPE(product_of)(const OF_TYPE(Product) *p) {
         OF_TYPE(product_along)(p);
         return;
     }
-    for (ptrdiff_t j = 0; j < p->columns; j += PANEL) {
+    ptrdiff_t j = 0;
+    if (WIDE > 2 && p->right_across == 1 && p->rows <= 4 * MOST_ROWS)
+        for (; j + WIDE * LANES <= p->columns; j += WIDE * LANES)
+            OF_TYPE(strip)(WIDE, p, p->right + j, p->right_down, LANES, j, LANES);
+    for (; j < p->columns; j += PANEL) {
         ptrdiff_t n = p->columns - j < PANEL ? p->columns - j : PANEL;
         int vectors = n > LANES ? 2 : 1;
         ptrdiff_t last = n - (vectors - 1) * LANES, down = p->right_down;

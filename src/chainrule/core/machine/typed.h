@@ -35,6 +35,8 @@
 #undef EACH_OPERATION
 #undef TRUTH_OF
 #undef MOST_ROWS
+#undef WIDE
+#undef MOST_WIDE_ROWS
 #undef PANEL
 #undef FEW_ROWS
 #undef LONG_BESIDE
