@@ -176,6 +176,30 @@ def test_results_are_written_over_inputs_only_where_nothing_reads_them_later(f, 
 
 
 @needs_kernels
+def test_a_scan_of_several_lanes_is_that_of_each_alone():
+    compiled = cr.compile(lambda w, rate, x: ((x * w).sum(), w * rate + x, x - rate))
+    starts, rates = [np.arange(3.0), np.ones(3)], [np.array(0.5), np.array(0.25)]
+    xs = np.linspace(-1, 1, 12).reshape(4, 3)
+    compiled(starts[0], rates[0], xs[0])
+    native = compiled.needs_version().native
+    alone = [native.scan(4, (1, STAYS, ADVANCES), (w.copy(), r, xs), 2) for w, r in zip(starts, rates, strict=True)]
+    lanes = tuple([(w.copy(), r) for w, r in zip(starts, rates, strict=True)])
+    sums, moved, last = native.scan_lanes(4, (1, STAYS, ADVANCES), lanes, (xs,), 2)
+    assert moved is None and sums.shape == (2, 4)
+    for i, (own, right) in enumerate(zip(lanes, alone, strict=True)):
+        np.testing.assert_array_equal(sums[i], right[0])
+        np.testing.assert_array_equal(own[0], right[1])
+    np.testing.assert_array_equal(last, alone[1][2])
+    lanes[1][0].flags.writeable = False
+    for wrong, message in ((lanes, "in place"), ((lanes[0], [1]), "a tuple of 2"), (((xs, rates[0]),), "another shape")):
+        with pytest.raises(ValueError, match=message):
+            native.scan_lanes(4, (1, STAYS, ADVANCES), wrong, (xs,), 2)
+    for roles in ((1, 1, ADVANCES), (1, STAYS, 1), (7, STAYS, ADVANCES)):
+        with pytest.raises(ValueError, match="a result of its kind"):
+            native.scan_lanes(4, roles, lanes[:1], (xs,), 2)
+
+
+@needs_kernels
 def test_of_results_that_are_not_stacked_the_last_is_kept():
     compiled = cr.compile(lambda w, x: (w + x, w * x, w - x))
     w, x = np.zeros(3), np.ones((4, 3))

@@ -172,9 +172,9 @@ def test_a_program_that_refuses_numbers_late_leaves_nothing_behind(patience, mon
     calls = Counter[int]()
     made = lanes.Call.made
 
-    def refusing(call, batches):
+    def refusing(call, batches, of_lanes):
         calls[id(call)] += 1
-        return None if calls[id(call)] == 3 else made(call, batches)
+        return None if calls[id(call)] == 3 else made(call, batches, of_lanes)
 
     watched = {} if patience is None else {"validation": (X, Y), "patience": patience}
     training = {"loss": nn.CrossEntropyLoss(), "epochs": 4, "batch_size": 16, "progress": False, **watched}

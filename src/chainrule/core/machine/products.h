@@ -68,12 +68,16 @@ INLINE void OF_TYPE(tile)(const int m, const int vectors, const OF_TYPE(Product)
         EACH_SUM sum[i][v] = AT(start, 0);
     else
         EACH_SUM sum[i][v] = (V){0};
-    for (ptrdiff_t k = 0; k < inner; k++, right += right_down) {
+    for (ptrdiff_t k = inner; k; k--, right += right_down) {
+        FORGET(k);
         V row[WIDE];
         for (int v = 0; v < vectors; v++)
             row[v] = OF_TYPE(load_lanes)(right + v * LANES, v == vectors - 1 ? seen : LANES);
         EACH_SUM sum[i][v] += ALL(fourth[i / 4][i % 4 == 3 ? third : i % 4 * down]) * row[v];
-        UNROLLED for (int i = 0; i < (m + 3) / 4; i++) fourth[i] += across;
+        UNROLLED for (int i = 0; i < (m + 3) / 4; i++) {
+            fourth[i] += across;
+            FORGET(fourth[i]);
+        }
     }
     if (start && !from_start)
         EACH_SUM {
