@@ -185,13 +185,18 @@ def test_a_scan_of_several_lanes_is_that_of_each_alone():
     alone = [native.scan(4, (1, STAYS, ADVANCES), (w.copy(), r, xs), 2) for w, r in zip(starts, rates, strict=True)]
     lanes = tuple([(w.copy(), r) for w, r in zip(starts, rates, strict=True)])
     sums, moved, last = native.scan_lanes(4, (1, STAYS, ADVANCES), lanes, (xs,), 2)
-    assert moved is None and sums.shape == (2, 4)
+    assert moved is None
+    assert sums.shape == (2, 4)
     for i, (own, right) in enumerate(zip(lanes, alone, strict=True)):
         np.testing.assert_array_equal(sums[i], right[0])
         np.testing.assert_array_equal(own[0], right[1])
     np.testing.assert_array_equal(last, alone[1][2])
     lanes[1][0].flags.writeable = False
-    for wrong, message in ((lanes, "in place"), ((lanes[0], [1]), "a tuple of 2"), (((xs, rates[0]),), "another shape")):
+    for wrong, message in (
+        (lanes, "in place"),
+        ((lanes[0], [1]), "a tuple of 2"),
+        (((xs, rates[0]),), "another shape"),
+    ):
         with pytest.raises(ValueError, match=message):
             native.scan_lanes(4, (1, STAYS, ADVANCES), wrong, (xs,), 2)
     for roles in ((1, 1, ADVANCES), (1, STAYS, 1), (7, STAYS, ADVANCES)):

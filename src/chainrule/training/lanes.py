@@ -143,7 +143,7 @@ def those_that_cannot_leap(nets: Sequence[Net], epochs: int) -> Sequence[Net]:
 
 
 def losses_of(nets: Sequence[Net], batches: Sequence[EqualBatches]) -> Sequence[list[float] | None]:
-    """For each network the losses of a step on each batch; None where a program refuses its numbers, or there is none."""
+    """For each network the losses of a step on each batch; None where numbers are refused, or it has no program."""
     by_program = [net for net in nets if net.calls]
     if not by_program:
         return [None] * len(nets)
