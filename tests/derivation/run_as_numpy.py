@@ -145,8 +145,9 @@ class Numerals(Powers):
     """All numerals as such numbers; what is whole may be a place, unless it is divided."""
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.BinOp:
-        if isinstance(node.op, ast.Div) and isinstance(node.left, ast.Constant):
-            node.left.value = float(node.left.value)
+        left = node.left
+        if isinstance(node.op, ast.Div) and isinstance(left, ast.Constant) and isinstance(left.value, int):
+            left.value = float(left.value)
         return super().visit_BinOp(node)
 
     def visit_Constant(self, node: ast.Constant) -> ast.expr:

@@ -54,10 +54,10 @@ def with_numbers_of_formulas(
         return without_numbers(replace(x, note="") if x.sides[-1] == Number("0") else x, TOO_FEW_DIGITS)
 
     title, story, short = rebuilt((base.title, base.story, base.short), seen)
-    if (title, short) == (base.title, base.short):
+    is_no_zero = only is not None and not np.ndim(settled[only]) and settled[only] and not engines[only]
+    if (title, short) == (base.title, base.short) and not is_no_zero:
         return replace(base, story=story)
-    # Nor does it say why a derivative would be 0 that is not.
-    story, short = [tuple([x for x in blocks if not says_why_zero(x)]) for blocks in (story, short)]
+    story, short = without_zero(story), without_zero(short)
     # What the engine's number would say of a step is another thing.
     short = without_steps(short)
     if only is not None:
@@ -88,7 +88,8 @@ def with_digits_of(opening: Sequence[Block], name: Tree, base: Derivation) -> De
     if not is_lost:
         return base
     words = said("Rounding leaves too few digits of ", name, " to say what a step does.")
-    return replace(base, short=(*without_steps(base.short), Paragraph(words)))
+    short = (*without_steps(without_zero(base.short)), Paragraph(words))
+    return replace(base, story=without_zero(base.story), short=short)
 
 
 def is_off(engine: Any, slope: Any) -> bool:
@@ -120,9 +121,9 @@ def without_steps(short: Sequence[Block]) -> tuple[Block, ...]:
     return tuple([x for x in short if not isinstance(x, Paragraph) or is_legend(x)])
 
 
-def says_why_zero(block: Block) -> bool:
-    """Whether words say why a gradient is 0."""
-    return isinstance(block, Note) and text_of(block.text).startswith(ZERO)
+def without_zero(blocks: Sequence[Block]) -> tuple[Block, ...]:
+    """Blocks that do not say why a gradient is 0 which is not."""
+    return tuple([x for x in blocks if not (isinstance(x, Note) and text_of(x.text).startswith(ZERO))])
 
 
 def is_legend(block: Block) -> bool:
