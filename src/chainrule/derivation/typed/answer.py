@@ -233,11 +233,6 @@ class Answer:
             base = replace(
                 base, story=(), title=said("The second derivatives of ", self.output, " in ", self.several())
             )
-        if base.story:
-            story += [Heading("How the numbers come about"), *base.story]
-        if self.options.check:
-            self.comparison = compare_with_differences(self.typed, slopes, self.options.digits, self.options.top)
-            story += self.comparison.story
         products = self.products(slopes)
         environment = self.environment()
         given = {self.typed.symbol(name) for name in self.values or ()}
@@ -247,6 +242,11 @@ class Answer:
         opening, second, products = map(checking.of, (opening, second, products))
         if len(slopes) == 1 and not np.ndim(self.entered.get(name := self.letter(self.typed.wrt[0]), 0.0)):
             base = with_digits_of(opening, name, base)
+        if base.story:
+            story += [Heading("How the numbers come about"), *base.story]
+        if self.options.check:
+            self.comparison = compare_with_differences(self.typed, slopes, self.options.digits, self.options.top)
+            story += self.comparison.story
         own = (*opening, *second, *products)
         known = {x.symbol: x for x in base.known}
         for letter, x in checking.numbers_of_letters(own):
