@@ -41,6 +41,10 @@ class Unlike(Exception):
     """Something of which nobody knows whether another is like it."""
 
 
+SETTINGS = (bool, int, float, str, np.dtype)
+"""What is the same where it says the same."""
+
+
 class Likeness:
     """What tells one make of a net from another: its modules, their settings, and which parameters are one."""
 
@@ -51,7 +55,7 @@ class Likeness:
 
     def of(self, x: Any) -> Hashable:
         """What is equal for all that are made alike."""
-        if x is None or isinstance(x, bool | int | float | str | np.dtype):
+        if x is None or isinstance(x, SETTINGS):
             # 0.0 and -0.0 are equal, and so are 1 and True.
             return type(x), repr(x)
         if isinstance(x, list | tuple):

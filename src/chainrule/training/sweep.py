@@ -284,8 +284,8 @@ class Work(NamedTuple):
 
     def kind(self, job: Job, known: dict[str, int]) -> int:
         """A number for what is built and how it is trained but for the optimizer's settings, counted as it is met."""
-        of_net = self.parts(job.settings)[0]
-        return known.setdefault(repr((of_net, [self.taken(job, name) for name in OF_TRAINING])), len(known))
+        own = {name: held for name, held in job.settings.items() if name in self.wanted or name in OF_TRAINING}
+        return known.setdefault(repr(own), len(known))
 
     def refuse_unfit(self, settings: Settings, taken: dict[int, Mapping[str, Argument]]) -> None:
         """Refuse a setting that neither the builder nor the optimizer takes, and what `fit` refuses.
