@@ -21,7 +21,6 @@ from chainrule.core.graph import Node
 from chainrule.core.instructions import Plan
 from chainrule.core.tree import LEAF, unflatten
 from chainrule.errors import DtypeError, FileError
-from chainrule.printable import several
 from chainrule.program import Step, Trace
 
 if TYPE_CHECKING:
@@ -231,6 +230,8 @@ class Version:
 
     def told(self) -> list[str]:
         """What the operations that are left run on, for `explain`."""
+        from chainrule.printable import several  # its tables of characters are for when something is said
+
         left = operations(self.trace)
         if self.native is None:
             why = [f"Not on kernels: {self.reason}."] * bool(self.reason)
