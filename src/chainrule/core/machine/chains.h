@@ -168,8 +168,8 @@ INLINE V OF_TYPE(divided)(V x, V y, ENTRY over) {
     case GATE: EACH(SELECT(y > 0, x, (V){0}))                                                                          \
     case BELL: EACH(OF_TYPE(bell)(x, 1))                                                                               \
     case SIGMOID_MUL: EACH(OF_TYPE(sigmoid)(x) * y)                                                                    \
-    case SHARE_MUL: EACH(OF_TYPE(normal_cdf)(x, 0) * y)                                                               \
-    case SHARE_BELL_MUL: EACH(OF_TYPE(normal_cdf)(x, 1) * y)                                                          \
+    case SHARE_MUL: EACH(OF_TYPE(normal_cdf)(x, 0) * y)                                                                \
+    case SHARE_BELL_MUL: EACH(OF_TYPE(normal_cdf)(x, 1) * y)                                                           \
     case SQRT_ADD: EACH(OF_TYPE(root)(x) + y)
 
 static void OF_TYPE(operate)(int64_t operation, ENTRY *out, const ENTRY *a, ptrdiff_t a_step, const ENTRY *b,

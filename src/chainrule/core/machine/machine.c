@@ -122,7 +122,17 @@ static void *take_workspace(Program *self) {
     return self->spares ? self->spare[--self->spares] : room(self->workspace);
 }
 
+/* The pieces of memory that are the program's own, of which the workspace is to be given back; 0 with an error. */
+static int own_memory(Program *self, char **memory) {
+    memory[CONSTANTS] = self->constants;
+    if (!(memory[WORKSPACE] = take_workspace(self)))
+        PyErr_NoMemory();
+    return memory[WORKSPACE] != NULL;
+}
+
 static void give_back(Program *self, void *workspace) {
+    if (!workspace)
+        return;
     if (self->shares)
         give_block(NULL, workspace, self->workspace);
     else if (self->spares < MOST_SPARE)
@@ -281,12 +291,9 @@ static PyObject *run_program(Program *self, PyObject *const *args) {
     PyArrayObject *arrays[self->inputs + 1];
     char *memory[FIRST_INPUT + self->inputs + self->outputs];
     PyObject *out = PyTuple_New(self->outputs);
-    void *workspace = take_workspace(self);
     int done = 0;
-    if (!out || !workspace)
+    if (!own_memory(self, memory) || !out)
         goto end;
-    memory[WORKSPACE] = workspace;
-    memory[CONSTANTS] = self->constants;
     for (; held < self->inputs; held++) {
         if (!(arrays[held] = taken(args[held], self->kinds + held, held, -1)))
             goto end;
@@ -314,10 +321,7 @@ static PyObject *run_program(Program *self, PyObject *const *args) {
         if (!self->kinds[self->inputs + i].axes)
             PyTuple_SET_ITEM(out, i, PyArray_Return((PyArrayObject *)PyTuple_GET_ITEM(out, i)));
 end:
-    if (workspace)
-        give_back(self, workspace);
-    else
-        PyErr_NoMemory();
+    give_back(self, memory[WORKSPACE]);
     while (held)
         Py_DECREF(arrays[--held]);
     if (!done)
@@ -459,14 +463,9 @@ static PyObject *program_scan(PyObject *me, PyObject *args) {
     memset(stays, 0, sizeof stays);
     memset(even, 0, sizeof even);
     memset(odd, 0, sizeof odd);
-    void *workspace = take_workspace(self);
     int done = 0;
-    if (!workspace) {
-        PyErr_NoMemory();
+    if (!own_memory(self, memory))
         goto end;
-    }
-    memory[WORKSPACE] = workspace;
-    memory[CONSTANTS] = self->constants;
     for (; held < self->inputs; held++) {
         role[held] = PyLong_AsSsize_t(PyTuple_GET_ITEM(roles, held));
         Py_ssize_t r = role[held];
@@ -511,8 +510,7 @@ static PyObject *program_scan(PyObject *me, PyObject *args) {
         *last = NULL;
     }
 end:
-    if (workspace)
-        give_back(self, workspace);
+    give_back(self, memory[WORKSPACE]);
     while (held)
         Py_DECREF(array[--held]);
     for (k = 0; k < self->outputs; k++) {
@@ -547,14 +545,9 @@ static PyObject *program_scan_lanes(PyObject *me, PyObject *args) {
     memset(stays, 0, sizeof stays);
     memset(odd, 0, sizeof odd);
     shared_held = own;
-    void *workspace = take_workspace(self);
     int done = 0;
-    if (!workspace) {
-        PyErr_NoMemory();
+    if (!own_memory(self, memory))
         goto end;
-    }
-    memory[WORKSPACE] = workspace;
-    memory[CONSTANTS] = self->constants;
     for (k = 0; k < self->inputs; k++) {
         const Py_ssize_t r = role[k] = PyLong_AsSsize_t(PyTuple_GET_ITEM(roles, k));
         const Kind *kind = self->kinds + k, *other = self->kinds + self->inputs + r;
@@ -613,8 +606,7 @@ static PyObject *program_scan_lanes(PyObject *me, PyObject *args) {
     }
     done = 1;
 end:
-    if (workspace)
-        give_back(self, workspace);
+    give_back(self, memory[WORKSPACE]);
     while (held)
         Py_DECREF(array[--held]);
     while (shared_held > own)
