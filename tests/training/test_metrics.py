@@ -78,3 +78,14 @@ def test_scores_without_a_target_each_are_refused():
     for scores, right in (([0.1, 0.2], [0]), ([0.1], [2]), (np.zeros((2, 3)), [0, 1])):
         with pytest.raises(ShapeError, match="roc_auc"):
             cr.training.roc_auc(scores, right)
+
+
+def test_a_metric_that_writes_in_place_does_not_reach_the_users_data():
+    def doubled(said, right):
+        said *= 2
+        return float(said.sum())
+
+    x = np.ones((3, 2))
+    found = cr.training.evaluate(cr.nn.Identity(), x, x, loss=None, metrics={"doubled": doubled})
+    assert found["doubled"] == 12
+    np.testing.assert_array_equal(x, np.ones((3, 2)))

@@ -79,8 +79,7 @@ class Tally:
         """The loss, and every metric of all examples together."""
         found = {"loss": self.loss}
         if self.metrics:
-            # What a model has given of one batch is nobody else's, and needs no copy.
-            said, right = self.said[0] if len(self.said) == 1 else joined(self.said), joined(self.right)
+            said, right = joined(self.said), joined(self.right)
             weighs = {"sample_weight": np.concatenate(self.weights)} if self.weights else {}
             for name, metric in self.metrics.items():
                 weighed = weighs if weighs and takes_weights(metric) else {}
