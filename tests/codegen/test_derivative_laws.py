@@ -15,7 +15,7 @@ from chainrule.core.operation import Fused, Pointwise, book
 from chainrule.program import run
 from chainrule.program.trace import trace
 
-OWN = dict(derivative_laws.OWN_LAWS)
+OWN = {**dict(derivative_laws.OWN_LAWS), **dict(derivative_laws.LATE_LAWS)}
 
 
 def programs():
@@ -51,7 +51,9 @@ def use_of(every):
         return noted
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(derivative_laws, "OWN_LAWS", [(name, counted(name, law)) for name, law in every.items()])
+        for kept in ("OWN_LAWS", "LATE_LAWS"):
+            now = [(name, counted(name, every[name])) for name, _ in getattr(derivative_laws, kept)]
+            patch.setattr(derivative_laws, kept, now)
         for whole in programs():
             shorter = derivative_laws.shortened(whole, {}, ())
             now = run(shorter.program, {leaf: shorter.numbers[leaf] for leaf in shorter.program.leaves})

@@ -158,6 +158,19 @@ def test_special_numbers_stay_in_their_rows():
     np.testing.assert_allclose(by_loop, found, rtol=1e-12, atol=1e-13)
 
 
+@pytest.mark.parametrize(("dtype", "largest"), [(np.float32, 19), (np.float64, 154)])
+def test_slopes_of_activations_are_numbers_as_far_as_a_square_is(dtype, largest):
+    """No higher power of x overflows on the way: far out the slope is that of the asymptote."""
+    far = 10.0 ** np.arange(3, largest, dtype=np.float64).astype(dtype)
+    for name, near in {"gelu": 0.5, "gelu_tanh": 0.5, "silu": 0.5, "mish": 0.6, "log_sigmoid": 0.5}.items():
+        slope = cr.grad(lambda x, rule=book[name]: cr.sum(rule(x)))
+        rising, falling = (0.0, 1.0) if name == "log_sigmoid" else (1.0, 0.0)
+        with Quiet():
+            found = slope(far), slope(-far), slope((1e-12 / far).astype(dtype))
+        for numbers, right in zip(found, (rising, falling, near), strict=True):
+            np.testing.assert_allclose(numbers, right, rtol=1e-6, err_msg=name)
+
+
 @pytest.fixture
 def own_book(monkeypatch):
     monkeypatch.setattr("chainrule.core.operation.book", dict(book))

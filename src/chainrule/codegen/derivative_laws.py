@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chainrule.codegen.as_formulas import as_formulas
-from chainrule.codegen.laws import LAWS, Law, axes_of, is_one_a_row, is_only, law
-from chainrule.codegen.simplified import Builder, simplified
+from chainrule.codegen.laws import LAWS, Law, axes_of, is_free, is_one_a_row, is_only, law
+from chainrule.codegen.simplified import Builder, reached, simplified
 from chainrule.core.operation import book
 from chainrule.program import Step, Trace
 from chainrule.program.steps import axes_along
@@ -21,11 +21,14 @@ UNFIT = frozenset({"numbers gathered", "one-hot rows", "sums over the axes that 
 OWN_LAWS: list[tuple[str, Law]] = []
 """Every law for arrays of any size, with its name."""
 
+LATE_LAWS: list[tuple[str, Law]] = []
+"""Those of products and sums in floating point, which formulas have in an order of their own."""
+
 
 def shortened(trace: Trace, names: Mapping[Step, str], order: Sequence[str]) -> Trace:
     """A derivative by fewer operations: as a program, then as a formula whose symbols stand in this order."""
     before = [*[known for known in LAWS if known[0] not in UNFIT], *OWN_LAWS]
-    after = [known for known in before if known[0] != "signs in front"]  # these stand as in the formula
+    after = [*[known for known in before if known[0] != "signs in front"], *LATE_LAWS]  # signs stand as in the formula
     return simplified(as_formulas(simplified(trace, before)[0], names, order), after)[0]
 
 
@@ -37,6 +40,49 @@ def number_out_of_scatter(b: Builder, step: Step) -> Any:
         return None
     ones = b.step("broadcast_to", b.constant(1.0, x.dtype), shape=x.shape)
     return b.step("mul", x.inputs[0], b.plain(book["scatter"], (ones,), step.settings))
+
+
+@law("a factor of both terms before the sum", "add", "sub", into=LATE_LAWS)
+def factor_before_sum(b: Builder, step: Step) -> Any:
+    """a·x³ + b·x is x·(a·x² + b): one product less, and no power of x overflows that the sum itself does not need."""
+    left, right = map(factors_in, step.inputs)
+    for x in left:
+        if x in right and is_free(b, x):
+            inner = b.step(step.op, *[product(b, without(x, factors), step) for factors in (left, right)])
+            return b.step("mul", x, inner)
+    return None
+
+
+@law("outer links before inner ones", "mul", into=LATE_LAWS)
+def outer_first(b: Builder, step: Step) -> Any:
+    """x·(a·x² + b)·t is x·t·(a·x² + b), if t has more steps behind it: where it has become 0, x³ may be infinite."""
+    for product, outer in (step.inputs, step.inputs[::-1]):
+        if is_only(product, "mul") and is_only(product.inputs[1], "add", "sub"):
+            x, inner = product.inputs
+            if is_free(b, outer) and len(reached([outer])) > len(reached([inner])):
+                return b.step("mul", b.step("mul", x, outer), inner)
+    return None
+
+
+def factors_in(x: Any) -> list[Any]:
+    """The factors of a product, in their order; of anything else the step itself."""
+    return [factor for y in x.inputs for factor in factors_in(y)] if is_only(x, "mul") else [x]
+
+
+def without(x: Step, factors: list[Any]) -> list[Any]:
+    """The factors that are left when one is taken out."""
+    at = factors.index(x)
+    return factors[:at] + factors[at + 1 :]
+
+
+def product(b: Builder, factors: list[Any], like: Step) -> Any:
+    """The product of factors; the first is multiplied last, so that the same powers of the others are one step."""
+    if not factors:
+        return b.constant(1.0, like.dtype)
+    *before, out = factors
+    for x in before[::-1]:
+        out = b.step("mul", x, out)
+    return out
 
 
 @law("sums along the last axis", "sum", "sum_to", into=OWN_LAWS)

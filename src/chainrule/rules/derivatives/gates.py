@@ -12,12 +12,12 @@ def gelu_x(out, x):
 
 def gelu_tanh_x(out, x):
     """How gelu_tanh moves with x."""
-    t1 = x * x * x
-    t2 = tanh(0.035677408136300125 * t1 + 0.7978845608028654 * x)
-    return (0.053516112204450184 * t1 + 0.3989422804014327 * x) * (1 - t2 * t2) + (t2 + 1) / 2
+    t1 = x * x
+    t2 = tanh(x * (0.035677408136300125 * t1 + 0.7978845608028654))
+    return x * (1 - t2 * t2) * (0.053516112204450184 * t1 + 0.3989422804014327) + (t2 + 1) / 2
 
 
 def silu_x(out, x):
     """How silu moves with x."""
     t1 = sigmoid(x)
-    return t1 + x * (t1 * (1 - t1))
+    return t1 * (1 + x * (1 - t1))
