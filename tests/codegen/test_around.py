@@ -501,6 +501,8 @@ def test_numbers_that_differ_from_run_to_run_are_refused(f):
 def test_numbers_and_truth_values_come_as_python_has_them():
     f = lambda a: (a * 2, a > 1, -a)  # noqa: E731
     assert [(type(x), x) for x in cr.compile(f)(2.5)] == [(type(x), x) for x in f(2.5)]
+    for setting in (None, "word", True, object()):
+        assert type(cr.compile(lambda a, setting: a * 2)(2.5, setting)) is float
 
 
 @pytest.mark.parametrize("target", ["native", "numpy"])

@@ -437,6 +437,30 @@ def test_a_branch_on_data_is_named(name, around):
         cr.compile(around(BRANCHES[name]))(VECTOR)
 
 
+def test_an_array_that_is_written_in_place_is_named():
+    def f(x):
+        x[0] = 1.0
+        return x
+
+    with pytest.raises(GraphError, match=r"is written in place at test_compile.py:\d+: x\[0\] = 1.0"):
+        cr.compile(f)(VECTOR)
+
+
+@pytest.mark.parametrize("target", ["native", "numpy"])
+def test_a_function_may_give_nothing(target):
+    for nothing in (None, (), [], {}, (None, {})):
+        assert cr.compile(lambda x, nothing=nothing: nothing, target=target)(VECTOR) == nothing
+
+
+@pytest.mark.parametrize("target", ["native", "numpy"])
+def test_numbers_beyond_the_types_of_arrays(target):
+    """A whole number longer than any of NumPy's, and means of which the sum runs over."""
+    assert cr.compile(lambda x: x * 2**70 * 2.0, target=target)(3.0) == 3.0 * 2.0**71
+    for x in (np.full(3, 2**62), np.full(3, 2**63, np.uint64), np.full(3, 60000, np.float16)):
+        found = cr.compile(cr.mean, target=target)(x)
+        assert (found, found.dtype) == (cr.mean(x), x.mean().dtype) == (x[0], x.mean().dtype)
+
+
 @pytest.mark.parametrize("name", NUMBERS_OUT)
 def test_a_number_that_leaves_is_named(name):
     with pytest.raises(GraphError, match=r"a number is taken out of the program at test_compile.py:\d+: "):

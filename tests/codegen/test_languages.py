@@ -79,6 +79,7 @@ HOSTILE = {
         ),
         (np.array([1.1, 65519.9, -1e-8, 6e-8, 3e-8, 1 / 3, 2049.0]), np.array([0, 2])),
     ),
+    "half powers": (lambda x: (1 / x**0.5, 1 / x.astype(np.float32) ** 0.5), (np.array([-np.inf, 4.0, np.inf]),)),
     "places in order": (
         lambda x, n: (
             cr.sort(x),

@@ -104,6 +104,7 @@ class CLoops(Loops):
         gives = ", ".join(
             [f"{name} {shape or 'number'}" for (_, name), shape in zip(self.results, shapes, strict=True)]
         )
+        gives = gives or "nothing"
         return "/* " + "\n   ".join(textwrap.wrap(SAID.format(self.name, self.room, takes, gives), 116)) + " */"
 
     def copied(self, x: Any, name: str) -> list[str]:

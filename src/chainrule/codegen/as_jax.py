@@ -44,9 +44,9 @@ def divided(value: Any, x: Any, y: Any) -> Source:
 
 
 def raised(value: Any, x: Any, y: Any) -> Any:
-    """A power, whole ones as NumPy's users write them."""
+    """A power, whole ones as NumPy's users write them; its half power knows minus infinity."""
     spelled = SPELLED["pow"](value, x, y)
-    return call("np.power")(value, x, y) if spelled is NotImplemented else spelled
+    return call("np.power")(value, x, y) if spelled is NotImplemented or spelled.kernels else spelled
 
 
 def sorting(value: Any, x: Any, *, axis: Any, descending: Any, **_: Any) -> Source:

@@ -372,7 +372,7 @@ def taken(x: Any, number: Any) -> Any:
 def own_memory(results: list[Any], inputs: Sequence[Any], leaves: Sequence[Any], tensors: bool) -> list[Any]:
     """Results that share memory with nothing, in the kind of the arguments."""
     taken = {id(root_of(x)) for x in inputs if isinstance(x, np.ndarray)}
-    floats = all([type(x) in (float, int) for x in leaves])
+    floats = not any([isinstance(x, np.ndarray | np.generic | Node) for x in leaves])
     values = any([isinstance(x, Value) for x in leaves])
     ready: list[Any] = []
     x: Any

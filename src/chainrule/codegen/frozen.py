@@ -21,6 +21,8 @@ from chainrule.codegen.readings import Reading
 from chainrule.codegen.recorded import Arguments, Recorded
 from chainrule.collector import without_collector
 from chainrule.core import Value
+from chainrule.core.graph import Node
+from chainrule.core.stand_in import Argument
 from chainrule.core.state import switches
 from chainrule.core.tree import flatten, unflatten
 from chainrule.errors import DtypeError, GraphError, ShapeError
@@ -58,7 +60,11 @@ class Frozen:
                 self.latest = Recorded(f, self.name, Reading(self.graph), np.empty(0), [])
 
     def __repr__(self) -> str:
-        return f"<frozen {self.name}{'' if self.latest is None else f' of {len(self.latest.reading)} steps'}>"
+        from chainrule.printable import several  # its tables of characters are for when something is said
+
+        return (
+            f"<frozen {self.name}{'' if self.latest is None else ' of ' + several(len(self.latest.reading), 'step')}>"
+        )
 
     def __reduce__(self) -> Any:
         """Its function: it is recorded where a copy is called."""
@@ -144,8 +150,8 @@ class Frozen:
         for other in ([-x for x in leaves], [x * 1.25 + 0.5 + 0.01 * k for k, x in enumerate(leaves)]):
             if not first.equals(record(self.f, other, structure)):
                 raise GraphError(
-                    f"{self.name} records another graph for other numbers: a branch depends on the data, or a number "
-                    "was taken out of a Value. Such code cannot be frozen; cr.where, relu, maximum and abs choose "
+                    "the function records another graph for other numbers: a branch depends on the data, or a number "
+                    "was taken out of a Value. Such code cannot be frozen; relu, maximum, clip and abs choose "
                     "inside a graph"
                 )
         return first
@@ -184,8 +190,9 @@ def freeze(f: Any) -> Frozen:
     """Scalar code as a program on arrays that gives its value and all its gradients.
 
     f takes numbers, or nested lists of them, as Values, and gives one Value: it is recorded on the first numbers and on
-    two other sets, and refused with GraphError where the graphs differ, since a branch on data cannot be frozen. Of
-    structure that repeats, the same neuron for each example, an array is made, and of sums of products over a grid a
+    two other sets, and refused with GraphError where it compares Values or the graphs differ, since a branch on data
+    cannot be frozen. (Not noticed is a comparison of `x.data` that comes out alike for all three.) Of structure that
+    repeats, the same neuron for each example, an array is made, and of sums of products over a grid a
     matrix product; `source()` shows the result. Or f is a Value that was recorded: its path is fixed.
 
     What f reads around it is watched as by `compile`: it is recorded anew where something has become another thing. The
@@ -205,14 +212,15 @@ def freeze(f: Any) -> Frozen:
 
 def as_number(x: Any) -> Any:
     """A number that was given, or an array of them."""
-    if isinstance(x, np.ndarray) and x.dtype.kind in "fiu" and x.shape:
-        return x
+    if isinstance(x, np.ndarray) and x.dtype.kind in "fiu":
+        return x if x.shape else float(x)
+    value: Any = x
+    if isinstance(x, Node | Argument) or (isinstance(x, Value) and switches.transforms and value.requires_grad):
+        raise GraphError(
+            "frozen scalar code takes plain numbers and gives its own gradients: differentiate, compile or map its "
+            ".on_arrays, or its function"
+        )
     if isinstance(x, Value):
-        value: Any = x
-        if switches.transforms and value.requires_grad:
-            raise GraphError(
-                "frozen scalar code gives its own gradients: differentiate its .on_arrays, or its function"
-            )
         return float(x.data)
     if not is_real(x):
         raise DtypeError(f"frozen scalar code takes numbers and nested lists of them, or arrays, not {what_is(x)}")
@@ -251,6 +259,7 @@ def each(x: Any, name: str) -> list[str]:
 def record(f: Callable[..., Any], leaves: Sequence[Any], structure: Any) -> Reading:
     """What f records on Values of these numbers."""
     values: list[Value] = []
+    before = switches.freezing
 
     def made(x: Any) -> Any:
         if isinstance(x, list):
@@ -258,7 +267,11 @@ def record(f: Callable[..., Any], leaves: Sequence[Any], structure: Any) -> Read
         values.append(Value(x))
         return values[-1]
 
-    out = f(*unflatten(structure, [made(x.tolist()) if type(x) is np.ndarray else made(x) for x in leaves]))
+    switches.freezing = True
+    try:
+        out = f(*unflatten(structure, [made(x.tolist()) if type(x) is np.ndarray else made(x) for x in leaves]))
+    finally:
+        switches.freezing = before
     if not isinstance(out, Value):
         raise DtypeError(f"the frozen function gives one Value, and this one gave {what_is(out)}")
     return Reading(out, values)

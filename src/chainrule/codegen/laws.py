@@ -529,7 +529,8 @@ def is_moderate(number: Any, step: Step) -> bool:
 
     Else numbers that a program keeps apart would be infinite, or 0, together: x · 1e200 · 1e200 at x = 1e-300.
     """
-    exponent = np.frexp(float(number))[1]
+    number = float(number)  # whole numbers of any length, which NumPy has no type for
+    exponent = np.frexp(number)[1]
     return bool(np.isfinite(number)) and abs(exponent) <= np.finfo(step.dtype).maxexp // 4
 
 

@@ -53,14 +53,14 @@ def plain(x: Any) -> Any:
 class InThread(threading.local):
     """A written function with a workspace of its own in every thread."""
 
-    def __init__(self, function: Callable[..., Any], workspace: Callable[[], Any], single: bool) -> None:
+    def __init__(self, function: Callable[..., Any], workspace: Callable[[], Any], results: int) -> None:
         self.function = function
-        self.single = single
+        self.results = results
         self.work = workspace()
 
     def __call__(self, *inputs: Any) -> Any:
         out = self.function(*inputs, self.work)
-        return (out,) if self.single else out
+        return (out,) if self.results == 1 else out if self.results else ()
 
 
 class Version:
@@ -123,7 +123,7 @@ class Version:
     def on_numpy(self) -> Callable[..., Any]:
         module: dict[str, Any] = {}
         exec(builtins.compile(self.planned, f"<compiled {self.name}>", "exec"), module)  # noqa: S102  (text that this package wrote)
-        return InThread(module[self.name], module["workspace"], len(self.trace.outputs) == 1)
+        return InThread(module[self.name], module["workspace"], len(self.trace.outputs))
 
     @cached_property
     def told_apart(self) -> Trace:

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.labels import users_line
 from chainrule.core.numpy_calls import function_named
 from chainrule.core.state import switches
 from chainrule.errors import GraphError
@@ -111,6 +112,20 @@ def give_copy(node: Any) -> None:
     """Refuse a Tensor made of a node: of a leaf while a transform runs, and of a result anywhere."""
     if switches.recording and (switches.transforms or not node.is_leaf):
         raise lost("Tensor()", node, "compute with the node itself, or with x.clone()")
+
+
+def refuse_branch() -> None:
+    """Refuse a comparison of numbers to a function that is recorded for others too."""
+    if switches.freezing:
+        raise branches("relu, maximum, clip and abs", "frozen")
+
+
+def branches(chosen_by: str, kind: str) -> GraphError:
+    """The error for a branch on numbers in a function that becomes a program for others too."""
+    return GraphError(
+        f"a branch depends on the data at {users_line()}: the program would hold for these numbers alone. Choose with "
+        f"{chosen_by}, or branch outside the {kind} function"
+    )
 
 
 def lost(what: str, node: Any, way: str) -> GraphError:

@@ -18,6 +18,7 @@ class Switches(threading.local):
 
     `recording`: nodes remember their inputs. `anomaly`: every result is checked for nan and infinity.
     `transforms`: how many of them are running a function of the user's, one inside the other.
+    `freezing`: a function of Values is recorded once, for all numbers.
     `follow`: what a program that is traced wants to be told of results without a gradient, or None.
     `differentiated`: weak references to the results whose `backward` has run since an optimizer last looked.
     """
@@ -25,6 +26,7 @@ class Switches(threading.local):
     recording = True
     anomaly = False
     transforms = 0
+    freezing = False
     follow: Callable[..., None] | None = None
 
     def __init__(self) -> None:

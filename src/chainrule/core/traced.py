@@ -21,6 +21,7 @@ import numpy as np
 
 from chainrule.core.graph import Node
 from chainrule.core.labels import is_users, users_line
+from chainrule.core.leaving import branches
 from chainrule.core.mapped import Mapped
 from chainrule.core.numpy_calls import called, operation_of
 from chainrule.core.operation import NUMBERS, Operation, book, compositions, kernels, refuse_masked
@@ -253,16 +254,19 @@ class Traced(Argument):
         """What is traced does not change."""
 
     def __bool__(self) -> bool:
-        raise GraphError(
-            f"a branch depends on the data at {users_line()}: the program would hold for these numbers alone. Choose "
-            "with cr.where(condition, x, y), or branch outside the compiled function"
-        )
+        raise branches("cr.where(condition, x, y)", "compiled")
 
     def refuse_number(self, *_: Any, **__: Any) -> Any:
         raise GraphError(
             f"a number is taken out of the program at {users_line()}: it would hold for this example alone. Stay with "
             "the functions of chainrule (cr.index(x, key=i) picks by an argument), or do this outside the compiled "
             "function"
+        )
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise GraphError(
+            f"an array is written in place at {users_line()}: a program's arrays stay as they are. Make a new one, with "
+            "cr.where(condition, x, y) or cr.concatenate, or write in place outside the compiled function"
         )
 
     __float__ = __int__ = __index__ = __complex__ = __array__ = item = tolist = numpy = refuse_number

@@ -34,7 +34,7 @@ except ImportError:
 from chainrule.core import ieee
 from chainrule.core.anomaly import check_result, check_share
 from chainrule.core.labels import as_label, users_line
-from chainrule.core.leaving import give_explicitly, give_number
+from chainrule.core.leaving import give_explicitly, give_number, refuse_branch
 from chainrule.core.numpy_calls import operation_of, refused
 from chainrule.core.operation import NUMBERS, TOO_LARGE, book, compositions, is_mask, refuse_backward
 from chainrule.core.state import Quiet, listeners, switches
@@ -316,15 +316,19 @@ class Value:
         return make(SIGMOID, ONE, self, None, out, out * (1.0 - out), 0.0)
 
     def __lt__(self, other: Any) -> Any:
+        refuse_branch()
         return self.data < number(other) if comparable(other) else NotImplemented
 
     def __le__(self, other: Any) -> Any:
+        refuse_branch()
         return self.data <= number(other) if comparable(other) else NotImplemented
 
     def __gt__(self, other: Any) -> Any:
+        refuse_branch()
         return self.data > number(other) if comparable(other) else NotImplemented
 
     def __ge__(self, other: Any) -> Any:
+        refuse_branch()
         return self.data >= number(other) if comparable(other) else NotImplemented
 
     def __eq__(self, other: object) -> bool:
@@ -334,6 +338,7 @@ class Value:
         return id(self) >> 4
 
     def __bool__(self) -> bool:
+        refuse_branch()
         return self.data != 0.0
 
     def __float__(self) -> float:

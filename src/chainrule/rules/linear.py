@@ -16,6 +16,9 @@ import numpy as np
 from chainrule.core.operation import is_mask, linear
 from chainrule.rules import kernels
 
+WIDE = {"e": np.float32, **dict.fromkeys("bhilqBHILQ", np.float64)}
+"""In what a mean of small or whole numbers is added up, as in NumPy: their sum may run over."""
+
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 """What axes are called by; the module `string` has them too, and takes long to load."""
 
@@ -76,7 +79,11 @@ def sum(x, *, axis=None, keepdims=False):
 )
 def mean(x, *, axis=None, keepdims=False):
     """A mean hands every entry an equal share of its gradient."""
-    return np.add.reduce(x, axis=axis, keepdims=keepdims) / count(x.shape, axis)
+    wide = WIDE.get(x.dtype.char)
+    if wide is None:
+        return np.add.reduce(x, axis=axis, keepdims=keepdims) / count(x.shape, axis)
+    out = np.add.reduce(x, axis=axis, dtype=wide, keepdims=keepdims) / count(x.shape, axis)
+    return out.astype(np.float16) if x.dtype == np.float16 else out
 
 
 @linear(
