@@ -325,7 +325,7 @@ def test_what_cannot_be_frozen_is_named():
     with pytest.raises(DtypeError, match="numbers and nested lists"):
         cr.freeze(lambda x: x)("1")
     for inside in (cr.compile, cr.vmap, cr.grad):
-        with pytest.raises(GraphError, match="map its .on_arrays"):
+        with pytest.raises(GraphError, match="or map its "):
             inside(lambda x: cr.freeze(lambda a: a * a)(x)[0])(np.ones(2) if inside is cr.vmap else 1.0)
 
 

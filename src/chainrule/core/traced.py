@@ -265,7 +265,7 @@ class Traced(Argument):
 
     def __setitem__(self, key: Any, value: Any) -> None:
         raise GraphError(
-            f"an array is written in place at {users_line()}: a program's arrays stay as they are. Make a new one, with "
+            f"an array is written in place at {users_line()}: a program's arrays stay as they are. Make a new one with "
             "cr.where(condition, x, y) or cr.concatenate, or write in place outside the compiled function"
         )
 
