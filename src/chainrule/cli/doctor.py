@@ -19,7 +19,7 @@ from chainrule.core.parts import threads, threads_set
 from chainrule.printable import several
 
 THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
-COMPILE = "; install a C compiler, then run pip install . again"
+COMPILE = "; install a C compiler (GCC or Clang), then run pip install . again"
 MISSING = (
     "not built: compiled functions run through NumPy (small networks some 10 times slower, frozen graphs in which "
     f"nothing repeats some 50 times{COMPILE})"
