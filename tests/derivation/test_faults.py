@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 import chainrule as cr
 from chainrule.cli.app import app
+from chainrule.core.state import Quiet
 from chainrule.core.term import replay, symbol
 from chainrule.derivation import meaning
 from chainrule.derivation.explain import NEAREST
@@ -898,3 +899,38 @@ def test_a_step_of_what_is_too_long_to_be_run_again_is_told_to_first_order(monke
     assert "To first order" not in graded("x**2 * 3", "x=2").text()
     monkeypatch.setattr(meaning, "MOST_TRIED", 1)
     assert "To first order, raising x by 0.01" in graded("x**2 * 3", "x=2").text()
+
+
+@pytest.mark.parametrize(
+    ("text", "slope"),
+    [
+        ("x*tanh(1/(z*0))", -1.0),
+        ("x*where(1/(z*0) < 0, 2, 3)", 2.0),
+        ("x*exp((z*0)**-3)", 0.0),
+        ("minimum((z*0)**-3, norm([z, x])**-3)", None),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_product_with_0_keeps_its_sign_where_something_is_divided_by_it(text, slope):
+    """0 · z is −0 for a negative z, and no law that makes it 0 holds in 1/(0 · z)."""
+    for wrt in ("x", "z", None):
+        told = cr.explain(text, wrt, values={"x": 1e-9, "z": -1e-9})
+        check(told)
+        if slope is not None and wrt == "x":
+            assert told.gradient == slope
+            formula = next(x for x in equations(told) if plain(x.sides[0]) == "df_dx").sides[1]
+            with Quiet():
+                assert value(formula, {Symbol("z"): -1e-9}) == slope
+
+
+def test_what_has_no_value_is_not_said_to_stay_as_it_is():
+    told = cr.explain("minimum((z*0)**-3, x)", ["x", "z"], "graph", values={"x": 1.0, "z": -1.0})
+    assert "no difference" not in told.text(detail="full")
+
+
+def test_notes_of_several_lines_have_room_below_these():
+    text = "h = (weight_one - 3)*(intercept + weight_two) + weight_three/weight_four; f = h*tanh(weight_five)"
+    names = re.findall(r"weight_\w+", text)
+    told = cr.explain(text, shapes=dict.fromkeys(names, ()), values={"intercept": -1.4})
+    assert "For numbers" in told.text()
+    assert len(told.plain(detail="short", width=80).splitlines()) <= 12

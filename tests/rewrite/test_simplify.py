@@ -233,6 +233,12 @@ def test_constants_of_any_shape_are_worked_out():
     assert text_of(found) == "2*A"
 
 
+@pytest.mark.parametrize("text", ["tanh(1/(0*s))", "s/(t*0)", "where((s*0)**-1 < 0, 2, 3)", "log(0)*s", "1/(s - s)"])
+def test_what_is_defined_nowhere_stays_as_it_is(text):
+    term = term_of(text)
+    assert simplify(term) is term
+
+
 def test_a_sum_of_ten_thousand_terms_takes_seconds():
     x = [symbol(f"x{i}") for i in range(5_000)]
     total = 0.0

@@ -15,7 +15,7 @@ from chainrule.rewrite.builders import BUILDERS, as_number_or_none, changed
 from chainrule.rewrite.exponentials import as_softmax, with_named_functions
 from chainrule.rewrite.patterns import replaced
 from chainrule.rewrite.rearranging import MOST_ENTRIES, broadcast, reshaped, scaled_by, with_scalars_in_front
-from chainrule.rewrite.rewriting import Rewriting, as_number, as_term, plain
+from chainrule.rewrite.rewriting import NO_NUMBER, Rewriting, as_number, as_term, plain
 from chainrule.rewrite.shaped import repeat, same_move
 
 SUMS = frozenset({"add", "sub"})
@@ -41,6 +41,7 @@ def built_from(term: Term, inputs: list[Any], way: Rewriting) -> Any:
     folded = worked_out(term, inputs)
     if folded is not None:
         way.note("constants")
+        note_if_no_number(folded, inputs, way)
         return folded
     if op.name in SUMS:
         raw = op(*inputs)
@@ -83,6 +84,7 @@ def moved_like(example: Any, inner: Any, way: Rewriting) -> Any:
 def built_product(raw: Any, shape: tuple[int, ...], way: Rewriting) -> Any:
     """A product in normal form; a multiple of a sum is a sum."""
     product = with_named_functions(product_of(raw), way)
+    note_if_no_number(plain(product.number), raw.inputs if isinstance(raw, Term) else (), way)
     if len(product.powers) == 1:
         ((base, exponent),) = product.powers.items()
         if exponent == 1 and name_of(base) in SUMS and base.shape == shape:
@@ -93,6 +95,18 @@ def built_product(raw: Any, shape: tuple[int, ...], way: Rewriting) -> Any:
         return built
     way.note(law[1])
     return law[0]
+
+
+def note_if_no_number(found: Any, inputs: Sequence[Any], way: Rewriting) -> None:
+    """Remember that a part has no number whatever the letters are, as 1/(0x): here its 0 may have lost its sign."""
+    if is_infinite(found) and not any(map(is_infinite, inputs)):
+        way.note(NO_NUMBER)
+
+
+def is_infinite(x: Any) -> bool:
+    """Whether it is a number, or has one, that is infinite or none at all."""
+    number = x.number if isinstance(x, Term) else x
+    return number is not None and not np.all(np.isfinite(number))
 
 
 def worked_out(term: Term, inputs: Sequence[Any]) -> Any:

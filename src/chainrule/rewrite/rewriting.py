@@ -35,6 +35,8 @@ LAWS = {
     "known function": "A formula that the book has under a name is called by it.",
 }
 """The laws built into the normal form, by name; `patterns` has those that are a pattern and its replacement."""
+NO_NUMBER = "no number"
+"""What is noted where a part has none whatever its letters are, as 1/(0x): of what is defined nowhere no law holds."""
 
 
 HALF = Fraction(1, 2)

@@ -15,7 +15,7 @@ from chainrule.core.term import Term, forward_order, name_of
 from chainrule.rewrite.collect import collect
 from chainrule.rewrite.cost import Operations, operations
 from chainrule.rewrite.nodes import SUMS, as_shaped, built_from, fitting
-from chainrule.rewrite.rewriting import LAWS, Rewriting, as_number, exact, plain
+from chainrule.rewrite.rewriting import LAWS, NO_NUMBER, Rewriting, as_number, exact, plain
 from chainrule.rewrite.shaped import repeat
 
 MOST_PASSES = 8
@@ -44,8 +44,9 @@ WAYS = [
 def simplify(term: Any) -> Any:
     """An equal term that costs no more: like terms collected, matrix products bracketed well, constants worked out.
 
-    Equal wherever the given one is defined, in real numbers; rounding may differ. Shapes stay. O(nodes) for a bounded
-    number of passes; products are searched for common factors up to a fixed size.
+    Equal wherever the given one is defined, in real numbers; one that is defined nowhere, as 1/(0x), stays as it is.
+    Rounding may differ. Shapes stay. O(nodes) for a bounded number of passes; products are searched for common factors
+    up to a fixed size.
 
     >>> from chainrule.core.term import symbol
     >>> from chainrule.rewrite import simplify
@@ -107,6 +108,8 @@ def forms_of(term: Term, order: tuple[str, ...]) -> Sequence[Form]:
             continue
         way = Rewriting(options, collect, places)
         settled = normal(term, way)
+        if NO_NUMBER in way.used:
+            return (Form(term, operations(term), ()),)
         asked[options] = way.asked
         if not options <= {"collect"}:
             settled = normal(settled, Rewriting(options & {"collect"}, collect, places))

@@ -239,9 +239,7 @@ class Teller:
         shown = asked
         if len(asked) > MOST_NODES:
             shown = sorted(asked, key=lambda x: -size_of(self.tape.gradients.get(x, 0.0)))[: self.top]
-        rows = [
-            (self.result(node), intuition_of_sign(self.total(node))) for node in shown if node in self.tape.gradients
-        ]
+        rows = [(self.result(node), self.so(self.total(node))) for node in shown if node in self.tape.gradients]
         if self.entry is not None:
             rows.append(self.entry_row(*self.entry))
         left = len(asked) - len(shown)
@@ -252,7 +250,11 @@ class Teller:
         value = self.tape.gradients[node][place]
         symbol = derivative(self.tape.symbols[self.tape.output], entry_symbol(self.tape, node, place))
         self.environment[symbol] = value
-        return given(symbol, value, digits=self.digits), intuition_of_sign(value)
+        return given(symbol, value, digits=self.digits), self.so(value)
+
+    def so(self, gradient: Any) -> str:
+        """What a gradient says to do; nothing, where the output has no value that a small change could keep."""
+        return intuition_of_sign(where_defined(gradient, self.tape.numbers[self.tape.output]))
 
     def total(self, node: Node) -> Any:
         """A gradient; 0 where rounding alone is left of shares that cancel out."""

@@ -239,10 +239,12 @@ class Maker:
     def shortest(self, term: Any) -> Any:
         """A term in its shortest form; as it is where that is for other numbers, as xˣ of x · xˣ⁻¹, which is 0 at 0."""
         short = simplified(term)
-        if short is None:
-            return None
+        return short if short is None or self.is_same_here(short, term) else term
+
+    def is_same_here(self, short: Any, term: Any) -> bool:
+        """Whether a shorter form has the number of a term: at a 0, or for the sign of one, a law may have another."""
         ours, own = self.slopes.number(short), self.slopes.number(term)
-        return short if np.isclose(ours, own, rtol=FAR, atol=FAR, equal_nan=True) else term
+        return bool(np.isclose(ours, own, rtol=FAR, atol=FAR, equal_nan=True))
 
     def why_zero(self, link: Link, edges: Sequence[Edge]) -> Words:
         """What makes the slope of one operation 0: a branch, a factor, a flat piece, a tail that rounding made flat."""
@@ -401,7 +403,7 @@ class Maker:
         for (left, x), (right, y) in pairwise(made):
             term = None if x is None or y is None else cancelled(x, y)
             value = left.value * right.value
-            if term is not None and self.slopes.agrees(term, value):
+            if term is not None and self.is_same_here(term, multiplied(x, y)) and self.slopes.agrees(term, value):
                 product, simpler = self.slopes.formula(multiplied(x, y)), self.slopes.formula(term)
                 if product is not None and simpler is not None:
                     found.append(Cancellation((left, right), product, simpler, value, term))

@@ -310,7 +310,7 @@ class Answer:
         """The formula and its derivatives, the chain where it has several links, and what the result means."""
         compared = self.comparison.short
         if self.line_by_line is not None:
-            return [*self.line_by_line.in_short(), *[block for block in opening if isinstance(block, Note)]]
+            return self.line_by_line.in_short([block for block in opening if isinstance(block, Note)])
         words = [block for block in base.short if isinstance(block, Paragraph | Note)]
         if base.short and (self.options.dialect or self.no_formula or len(self.typed.parsed.lines) > 1):
             kept = [block for block in base.short if not compared or block not in words]
@@ -402,7 +402,8 @@ class Answer:
             still = said(
                 self.output, " does not move with ", self.several(), ": nothing that it is computed from does."
             )
-            return replace(self.without_numbers(), value=numbers_of(output), gradient=0.0, story=(Note(still),))
+            number = numbers_of(typed.parsed.run(typed.values))
+            return replace(self.without_numbers(), value=number, gradient=0.0, story=(Note(still),))
         if typed.entry is not None:
             wrt = [wrt[0][typed.entry]]
         return explain(

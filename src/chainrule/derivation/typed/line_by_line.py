@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from chainrule.derivation.fitting import blocks_of, fit, piece_of
-from chainrule.derivation.formats.displayed import MOST_LINES
+from chainrule.derivation.formats.displayed import MOST_LINES, lines_of
 from chainrule.derivation.in_names import in_names
 from chainrule.derivation.record import Block, Equation
 from chainrule.derivation.short import ASKED, MOST_GRADIENTS
@@ -20,15 +21,16 @@ class LineByLine(NamedTuple):
     back: list[Equation]
     asked: list[Equation]
 
-    def in_short(self) -> list[Block]:
-        """What has room in a short answer, with a word on how many of the gradients that were asked for have none."""
+    def in_short(self, notes: Sequence[Block]) -> list[Block]:
+        """What has room in a short answer above its notes, and how many of the gradients asked for have none."""
         shown = self.asked[:MOST_GRADIENTS]
         more = counted(len(self.asked) - len(shown), len(self.asked))
         steps = [piece_of([(x,), ()], i) for i, x in enumerate(self.forward)]
         steps += [piece_of([(x,), ()], len(steps) + i) for i, x in enumerate(reversed(self.back))][::-1]
         found = [*steps, *[piece_of([(x,)], ASKED) for x in shown]]
-        fit(found, MOST_LINES - 1 - len(more))
-        return [*blocks_of(found), *more]
+        last = [*more, *notes]
+        fit(found, MOST_LINES - sum(map(lines_of, last)))
+        return [*blocks_of(found), *last]
 
 
 def line_by_line(tape: Tape) -> LineByLine | None:
