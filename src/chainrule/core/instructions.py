@@ -153,6 +153,13 @@ def rounded_up(size: int) -> int:
     return -(-size // ALIGNED) * ALIGNED
 
 
+def aligned(size: int) -> np.ndarray[Any, Any]:
+    """So many bytes of new memory that begin with a line of the cache; what stands there is not said."""
+    found = np.empty(size + ALIGNED, np.uint8)
+    start = -found.ctypes.data % ALIGNED
+    return found[start : start + size]
+
+
 class Workspace:
     """Which bytes of a workspace are in use; first fit."""
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from functools import cached_property, reduce
-from math import isfinite
+from math import isfinite, prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from chainrule.codegen.compiled import compile as compiled
 from chainrule.codegen.scanned import ADVANCES, STAYS
 from chainrule.codegen.version import plain
-from chainrule.core.instructions import ALIGNED, rounded_up
-from chainrule.core.state import Quiet, quietly
+from chainrule.core.instructions import aligned, rounded_up
+from chainrule.core.state import Quiet
 from chainrule.data.loader import order_of
 from chainrule.errors import ChainruleError
 from chainrule.nn.module import Module, Parameter
@@ -107,9 +107,22 @@ def train_lanes(plan: Plan, lanes: Sequence[Lane], done: Callable[[int], None]) 
     for together in nets.values():
         for net in together:
             net.begin()
-            net.take(programs[net.make])
+        run_by(programs[together[0].make], together)
         train_together(plan, together, judge, done)
     return [net.end(plan) for net in every]
+
+
+def run_by(programs: Sequence[Prepared], nets: Sequence[Net]) -> None:
+    """Have networks of one make run by these programs, where those write in place."""
+    if not all([program.version.native is not None and program.in_place for program in programs]):
+        return
+    rows = Rows([net.state(programs[0].state) for net in nets])
+    settings = np.array([net.settings for net in nets])
+    own = [*rows.columns, *[settings[:, k] for k in range(settings.shape[1])]]
+    calls = [Call(program, len(rows.states[0].members), len(own)) for program in programs]
+    for place, net in enumerate(nets):
+        net.calls, net.rows, net.place = calls, rows, place
+        net.own = tuple([column[place, ...] for column in own])
 
 
 def train_together(plan: Plan, nets: Sequence[Net], judge: Callable[..., Any], done: Callable[[int], None]) -> None:
@@ -120,8 +133,11 @@ def train_together(plan: Plan, nets: Sequence[Net], judge: Callable[..., Any], d
     done(plan.epochs * (len(nets) - len(left)))
     for epoch in range(1, plan.epochs + 1):
         batches = nets[0].examples.batches(epoch)
-        for net, losses in zip(left, losses_of(left, nets[0].left_of(epoch, batches)), strict=True):
-            net.epoch(epoch, batches, losses)
+        for net, losses, sound in zip(left, *made_of(left, nets[0].left_of(epoch, batches)), strict=True):
+            if sound and not (epoch == 1 and net.first):
+                net.last_epoch = epoch
+            else:
+                net.epoch(epoch, batches, losses)
             if plan.patience is not None and not net.diverged:
                 net.watch(judge, plan.patience)
             done(plan.epochs - epoch + 1 if net.stopped else 1)
@@ -132,30 +148,36 @@ def those_that_cannot_leap(nets: Sequence[Net], epochs: int) -> Sequence[Net]:
     """Make all steps at once, where each epoch is one; those are left whose numbers do not stay finite."""
     batches = nets[0].examples.batches(1)[0]._replace(steps=epochs - len(nets[0].first))
     left: list[Net] = []
-    for net, losses in zip(nets, losses_of(nets, [batches]), strict=True):
-        if losses is not None and np.isfinite(net.first + losses).all() and net.is_sound():
+    for net, sound in zip(nets, made_of(nets, [batches])[1], strict=True):
+        if sound and np.isfinite(net.first).all():
             net.last_epoch = epochs
         else:
             left.append(net)
             if net.calls:
-                net.row.take_back()
+                net.rows.take_back(net.place)
     return left
 
 
-def losses_of(nets: Sequence[Net], batches: Sequence[EqualBatches]) -> Sequence[list[float] | None]:
-    """For each network the losses of a step on each batch; None where numbers are refused, or it has no program."""
+def made_of(nets: Sequence[Net], batches: Sequence[EqualBatches]) -> tuple[Sequence[Array | None], Sequence[bool]]:
+    """For each network the losses of a step on each batch, and whether these and its numbers then are finite.
+
+    None where numbers are refused, or it has no program.
+    """
+    nothing: tuple[Sequence[None], Sequence[bool]] = [None] * len(nets), [False] * len(nets)
     by_program = [net for net in nets if net.calls]
     if not by_program:
-        return [None] * len(nets)
+        return nothing
     lanes = tuple([net.own for net in by_program])
     made = [call.made(part, lanes) for call, part in zip(by_program[0].calls, batches, strict=False)]
     known = [part for part in made if part is not None]
     if len(known) < len(made):
-        return [None] * len(nets)
-    losses = np.concatenate([part.losses for part in known], axis=1).tolist()
+        return nothing
+    losses = np.concatenate([part.losses for part in known], axis=1)
     refused = reduce(np.logical_or, [part.refused for part in known])
-    found = iter([None if bad else own for own, bad in zip(losses, refused.tolist(), strict=True)])
-    return [next(found) if net.calls else None for net in nets]
+    sound = np.isfinite(losses).all(axis=1) & by_program[0].rows.are_sound()[[net.place for net in by_program]]
+    found = iter(zip(losses, refused.tolist(), sound.tolist(), strict=True))
+    each = [next(found) if net.calls else (None, True, False) for net in nets]
+    return [None if bad else own for own, bad, _ in each], [fine and not bad for _, bad, fine in each]
 
 
 def refuse_unsuited(plan: Plan, lanes: Sequence[Lane]) -> None:
@@ -234,10 +256,18 @@ class Examples:
         for part in order[:full].reshape(-1, self.size), order[full:].reshape(1, -1):
             rows = np.ascontiguousarray(part, np.int64)
             if self.gathered and rows.size:
-                found.append(EqualBatches(rows, len(rows), (x[rows], y[rows]), (ADVANCES, ADVANCES)))
+                found.append(EqualBatches(rows, len(rows), (picked(x, rows), picked(y, rows)), (ADVANCES, ADVANCES)))
             elif rows.size:
                 found.append(EqualBatches(rows, len(rows), (x, y, rows), (STAYS, STAYS, ADVANCES)))
         return found
+
+
+def picked(x: Array, rows: Array) -> Array:
+    """The examples of these rows side by side, from the beginning of a line of the cache on."""
+    shape = (*rows.shape, *x.shape[1:])
+    found = aligned(prod(shape) * x.itemsize).view(x.dtype).reshape(shape)
+    # Rows of an order are there; where NumPy looks whether they are, it writes what is picked twice.
+    return x.take(rows, axis=0, out=found, mode="clip")
 
 
 class Net:
@@ -246,13 +276,15 @@ class Net:
     def __init__(self, lane: Lane, loss: Callable[..., Any], examples: Examples) -> None:
         self.lane, self.loss, self.examples = lane, loss, examples
         self.optimizer = lane.optimizer([*lane.model.parameters()], **dict(lane.settings))
-        self.make: Hashable = (type(self.optimizer), settings_of(self.optimizer)[0])
+        structure, self.settings = settings_of(self.optimizer)
+        self.make: Hashable = type(self.optimizer), structure
         self.begun = False
         self.first: list[float] = []
         """The loss before its first step, where the engine made that."""
-        self.calls: list[Call] = []
-        self.row: Row
-        """The numbers that calls change, where there are some."""
+        self.calls: Sequence[Call] = ()
+        self.rows: Rows
+        """The numbers that calls change, where there are some: its own are in the row of its place."""
+        self.place: int
         self.own: tuple[Array, ...]
         """What calls are given of this network alone: those numbers, and the optimizer's settings."""
         self.best, self.best_epoch = np.inf, 0
@@ -291,25 +323,23 @@ class Net:
         except Exception as error:  # a user's code may raise anything where it meets no numbers
             raise Unsuited(str(error).split("\n")[0]) from error
 
-    def take(self, programs: Sequence[Prepared]) -> None:
-        """Run by these from now on."""
-        if all([program.version.native is not None and program.in_place for program in programs]):
-            parts, known = parts_of(self.lane.model, self.loss), programs[0].state
-            alike = self.lane.make is not None
-            self.row = Row(known.of(parts, self.optimizer) if alike else State(parts, self.optimizer, known.without))
-            self.own = (*self.row.arrays, *map(np.array, settings_of(self.optimizer)[1]))
-            self.calls = [Call(program, self.row, len(self.own)) for program in programs]
+    def state(self, known: State) -> State:
+        """All that its steps change, as that of another network whose program it runs by."""
+        parts = parts_of(self.lane.model, self.loss)
+        alike = self.lane.make is not None
+        return known.of(parts, self.optimizer) if alike else State(parts, self.optimizer, known.without)
 
-    def epoch(self, epoch: int, batches: Sequence[EqualBatches], losses: list[float] | None) -> None:
+    def epoch(self, epoch: int, batches: Sequence[EqualBatches], made: Array | None) -> None:
         """An epoch is over in which the programs gave these losses; where they gave none, make its steps one by one."""
-        if losses is None:
+        if made is None:
             self.make_again(epoch)
             losses = [loss for part in self.left_of(epoch, batches) for loss in self.one_by_one(part)]
+        else:
+            losses = made.tolist()
         if epoch == 1:
             losses = self.first + losses
         self.last_epoch = epoch
-        # A sum is sooner looked at than each, and finite only where all are.
-        bad = None if isfinite(sum(losses)) else next((i for i, x in enumerate(losses) if not isfinite(x)), None)
+        bad = next((i for i, x in enumerate(losses) if not isfinite(x)), None)
         if bad is not None:
             self.stopped = f"the loss became {losses[bad]} in epoch {epoch}, batch {bad + 1}"
         elif not self.is_sound():
@@ -323,7 +353,7 @@ class Net:
     def make_again(self, until: int) -> None:
         """Where a program has refused numbers, make all epochs before that one again, step by step."""
         if self.calls:
-            self.calls = []
+            self.calls = ()
             for epoch in range(self.written_epoch + 1, until):
                 for part in self.left_of(epoch, self.examples.batches(epoch)):
                     self.one_by_one(part)
@@ -336,16 +366,15 @@ class Net:
         return self.step.scan(x, y, batches.rows).tolist()
 
     def is_sound(self) -> bool:
-        if not self.calls:
-            return all([np.isfinite(held.data).all() for held in self.parameters.values()])
-        # The sum of their squares is sooner looked at than all numbers, and finite only where they are.
-        return all([isfinite(quietly(np.dot, x, x)) or bool(np.isfinite(x).all()) for x in self.row.parameters])
+        if self.calls:
+            return bool(self.rows.are_sound()[self.place])
+        return all([np.isfinite(held.data).all() for held in self.parameters.values()])
 
     def watch(self, judge: Callable[..., Any], patience: int) -> None:
         """Keep the weights if it got better, and stop it if its patience is out."""
         assert self.lane.watched is not None
         if self.calls:
-            self.row.written()
+            self.rows.written(self.place)
             self.written_epoch = self.last_epoch
         parameters = {name: held.data for name, held in self.parameters.items()}
         loss = float(judge(parameters, *self.lane.watched))
@@ -358,7 +387,7 @@ class Net:
     def end(self, plan: Plan) -> Ended:
         """The network has the weights that are to stay, and nothing of its training."""
         if self.calls:
-            self.row.written()
+            self.rows.give_parameters(self.place)
         self.optimizer.zero_grad()
         if self.best_numbers:
             self.lane.model.load_state_dict(self.best_numbers)
@@ -366,32 +395,54 @@ class Net:
         return Ended(epoch, self.stopped, self.diverged)
 
 
-class Row:
-    """All that a network's steps change, side by side, so that it is kept, and looked at, in one go."""
+class Rows:
+    """All that the steps of some networks change, a row for each, so that it is kept, and looked at, in one go.
 
-    def __init__(self, state: State) -> None:
-        self.state, self.own = state, state.arrays()
-        ends = np.cumsum([0, *[rounded_up(x.nbytes) for x in self.own]]).tolist()
-        self.numbers = np.zeros(ends[-1] + ALIGNED, np.uint8)
-        self.numbers = self.numbers[-self.numbers.ctypes.data % ALIGNED :][: ends[-1]]
-        places = zip(ends, self.own, strict=False)
-        self.arrays = [self.numbers[start : start + x.nbytes].view(x.dtype).reshape(x.shape) for start, x in places]
-        self.take_back()
-        count = len(state.members)
-        self.parameters = [x.reshape(-1) for x in self.arrays[:count]]
+    `columns` has each array of the first one's state with those of the others, along a new first axis.
+    """
+
+    def __init__(self, states: Sequence[State]) -> None:
+        self.states, count = states, len(states[0].members)
+        first = states[0].arrays()
+        ends = np.cumsum([0, *[rounded_up(x.nbytes) for x in first]]).tolist()
+        numbers = aligned(len(states) * ends[-1]).reshape(len(states), ends[-1])
+        numbers.fill(0)
+        self.columns = [
+            numbers[:, start : start + x.nbytes].view(x.dtype).reshape(len(states), *x.shape)
+            for start, x in zip(ends, first, strict=False)
+        ]
+        self.parameters = [x.reshape(len(states), -1) for x in self.columns[:count]]
         if len({x.dtype for x in self.parameters}) == 1:
-            self.parameters = [self.numbers[: ends[count]].view(self.parameters[0].dtype)]
+            self.parameters = [numbers[:, : ends[count]].view(first[0].dtype)]
+        for place in range(len(states)):
+            self.take_back(place)
 
-    def take_back(self) -> None:
-        """The numbers are again those of the network and its optimizer."""
-        for x, own in zip(self.arrays, self.own, strict=True):
-            np.copyto(x, own)
+    def take_back(self, place: int) -> None:
+        """The numbers of a network are again those that it and its optimizer have."""
+        for column, own in zip(self.columns, self.states[place].arrays(), strict=True):
+            column[place] = own
 
-    def written(self) -> None:
-        """The network and its optimizer have these numbers."""
-        for x, own in zip(self.arrays, self.own, strict=True):
-            np.copyto(own, x)
-        self.state.written(self.own)
+    def written(self, place: int) -> None:
+        """A network and its optimizer have its numbers."""
+        own = self.states[place].arrays()
+        for column, x in zip(self.columns, own, strict=True):
+            np.copyto(x, column[place])
+        self.states[place].written(own)
+
+    def give_parameters(self, place: int) -> None:
+        """A network has its numbers, and its optimizer, which is needed no more, what it had."""
+        for column, member in zip(self.columns, self.states[place].members, strict=False):
+            np.copyto(member.parameter.data, column[place])
+            member.parameter.mark_changed()
+
+    def are_sound(self) -> Array:
+        """Whether all parameters of a network are finite, for each."""
+        # The sum of their squares is sooner looked at than all numbers, and finite only where they are.
+        with Quiet():
+            sound = np.logical_and.reduce(np.isfinite([np.vecdot(x, x) for x in self.parameters]))
+        for place in np.flatnonzero(~sound):
+            sound[place] = all([np.isfinite(x[place]).all() for x in self.parameters])
+        return sound
 
 
 class Made(NamedTuple):
@@ -404,7 +455,7 @@ class Made(NamedTuple):
 class Call:
     """A program of steps, called again and again, for several lanes at a time, without asking more."""
 
-    def __init__(self, program: Prepared, row: Row, own: int) -> None:
+    def __init__(self, program: Prepared, members: int, own: int) -> None:
         self.program = program
         roles = [STAYS] * own
         for k, i in enumerate(program.example.changed, 1):
@@ -412,7 +463,7 @@ class Call:
         self.roles = tuple(roles)
         self.outside = tuple([plain(x) for x in program.version.trace.held.values()])
         self.outside_roles = (STAYS,) * len(self.outside)
-        self.last_ones = len(program.version.trace.outputs) - len(row.state.members)
+        self.last_ones = len(program.version.trace.outputs) - members
 
     def made(self, batches: EqualBatches, lanes: tuple[tuple[Array, ...], ...]) -> Made | None:
         """A step on each of these batches, for each lane; None where the examples are refused."""

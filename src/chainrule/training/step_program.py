@@ -227,9 +227,7 @@ class Recorder:
             return Cell(settings[place][name], known=name != "lr")
 
         groups = settings_with(self.made_of.optimizer, self.structure, number)
-        place_of = {
-            (id(memory), name): i for i, places in enumerate(self.state.counts.values()) for memory, name in places
-        }
+        place_of = {(id(memory), name): i for i, places in enumerate(self.state.counts) for memory, name in places}
         for member in self.state.members:
             memory = {
                 name: kept[name][member.name] if name in kept and member.name in kept[name]
@@ -312,7 +310,7 @@ def names_in_source(state: State) -> Iterator[str]:
         for member in state.members:
             if name in member.memory:
                 yield f"{variable(member.name)}_{name}"
-    for places in state.counts.values():
+    for places in state.counts:
         yield places[0][1]
     for name in (*state.buffers, *state.counting):
         yield variable(name)

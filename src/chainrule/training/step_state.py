@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,7 +37,7 @@ class State:
     """
 
     def __init__(self, parts: Sequence[Module], optimizer: Optimizer, unmoved: Collection[str] = ()) -> None:
-        self.modules = [module for part in parts for module in part.modules()]
+        self.parts = parts
         names = names_of_parameters(parts)
         groups = [g for g, group in enumerate(optimizer.param_groups) for _ in group["params"]]
         self.members: list[Member] = []
@@ -61,28 +62,43 @@ class State:
         self.shared = is_written_here(optimizer)
         self.look()
 
+    @cached_property
+    def modules(self) -> list[Module]:
+        return [module for part in self.parts for module in part.modules()]
+
     def look(self) -> None:
         """What the optimizer keeps for the members: which arrays, and which counts are one."""
         self.kept = list(dict.fromkeys([name for m in self.members for name, x in m.memory.items() if is_array(x)]))
-        counts = [(m, name) for m in self.members for name, x in m.memory.items() if not is_array(x)]
         self.names = [set(m.memory) for m in self.members]
-        self.counts: dict[Hashable, list[tuple[Memory, str]]] = {}
-        for i, (member, name) in enumerate(counts):
-            key = (member.group, name, member.memory[name]) if self.shared else i
-            self.counts.setdefault(key, []).append((member.memory, name))
+        counts: dict[Hashable, list[tuple[int, str]]] = {}
+        for i, member in enumerate(self.members):
+            for name, x in member.memory.items():
+                if not is_array(x):
+                    counts.setdefault((member.group, name, x) if self.shared else (i, name), []).append((i, name))
+        self.places_of_counts = [*counts.values()]
+        """The counts that are one: members, by number, and names."""
+        self.find_counts()
+
+    def find_counts(self) -> None:
+        """Where the counts that are one are: memories, and names there."""
+        self.counts = [[(self.members[i].memory, name) for i, name in places] for places in self.places_of_counts]
 
     def of(self, parts: Sequence[Module], optimizer: Optimizer) -> State:
         """The state of other modules that are made alike and have no buffers, moved by such an optimizer."""
         other = object.__new__(State)
         vars(other).update(vars(self))
-        other.modules = [module for part in parts for module in part.modules()]
+        vars(other).pop("modules", None)
+        other.parts = parts
         moved = list(zip(optimizer.params, optimizer.memory, strict=True))
         other.members = [
             Member(member.name, *moved[place], member.group)
             for place, member in zip(self.places, self.members, strict=True)
         ]
         other.unmoved = [x for place, (x, _) in enumerate(moved) if place not in self.places]
-        other.look()
+        if self.shared:
+            other.find_counts()
+        else:  # nobody here knows what such an optimizer keeps
+            other.look()
         return other
 
     def tree(self) -> tuple[Any, ...]:
@@ -91,7 +107,7 @@ class State:
         return (
             {m.name: m.parameter.data for m in self.members},
             kept,
-            [float(places[0][0][places[0][1]]) for places in self.counts.values()],
+            [float(places[0][0][places[0][1]]) for places in self.counts],
             {name: held.data for name, held in self.buffers.items()},
             {name: float(held.data) for name, held in self.counting.items()},
         )
@@ -101,13 +117,13 @@ class State:
         for member, names in zip(self.members, self.names, strict=True):
             if member.memory.keys() != names:
                 return False
-        return all([len({memory[name] for memory, name in places}) == 1 for places in self.counts.values()])
+        return all([len({memory[name] for memory, name in places}) == 1 for places in self.counts])
 
     def arrays(self) -> list[Array]:
         """All of it in the order of the tree; counts as arrays of their own."""
         found = [m.parameter.data for m in self.members]
         found += [m.memory[name] for name in self.kept for m in self.members if name in m.memory]
-        found += [np.array(float(places[0][0][places[0][1]])) for places in self.counts.values()]
+        found += [np.array(float(places[0][0][places[0][1]])) for places in self.counts]
         found += [held.data for held in self.buffers.values()]
         found += [np.array(float(held.data)) for held in self.counting.values()]
         return found
@@ -115,7 +131,7 @@ class State:
     def written(self, arrays: Sequence[Array]) -> None:
         """The arrays hold new numbers: tell the counts, and graphs that have the old ones."""
         at = len(self.members) + sum([name in m.memory for name in self.kept for m in self.members])
-        for places, array in zip(self.counts.values(), arrays[at:], strict=False):
+        for places, array in zip(self.counts, arrays[at:], strict=False):
             now = int(array)
             for memory, name in places:
                 memory[name] = now
