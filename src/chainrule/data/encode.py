@@ -209,22 +209,12 @@ def _write_categories_together(
     filled, which = np.nonzero(found >= 0)
     x[filled, begins[which] + found[filled, which]] = 1
     odd: list[bool] = np.any(found < 0, axis=0).tolist()
-    return {
-        column.name: _mark_gaps(x[:, places[column.name]], codes, cells[column.name], column, rows) if is_odd else []
-        for column, codes, is_odd in zip(features, found.T, odd, strict=True)
-    }
-
-
-def _write_category(into: Array, codes: Array, series: pl.Series, column: Categories, rows: Array) -> list[str]:
-    filled = np.flatnonzero(codes >= 0)
-    into[filled, codes[filled]] = 1
-    return _mark_gaps(into, codes, series, column, rows)
-
-
-def _mark_gaps(into: Array, codes: Array, series: pl.Series, column: Categories, rows: Array) -> list[str]:
-    if column.flag:
-        into[:, -1] = codes == MISSING
-    return _notes_on_categories(series, column, codes, rows)
+    notes: dict[str, list[str]] = {}
+    for column, codes, is_odd in zip(features, found.T, odd, strict=True):
+        if is_odd and column.flag:
+            x[:, places[column.name].stop - 1] = codes == MISSING
+        notes[column.name] = _notes_on_categories(cells[column.name], column, codes, rows) if is_odd else []
+    return notes
 
 
 def gaps_in(series: pl.Series, column: Column) -> Array:
@@ -243,12 +233,10 @@ def _write(into: Array, series: pl.Series, column: Column, standardized: bool, r
     if isinstance(column, Embedded):
         codes = codes_of(series, column.texts)
         into[:, 0] = np.maximum(codes + 1, 0)
-        return _notes_on_categories(series, column, codes, rows)
-    if isinstance(column, Categories):
-        return _write_category(into, codes_of(series, column.categories), series, column, rows)
-    codes = drawers_of(series, column)
-    filled = np.flatnonzero(codes >= 0)
-    into[filled, codes[filled]] = 1
+    else:
+        codes = drawers_of(series, column) if isinstance(column, Hashed) else codes_of(series, column.categories)
+        filled = np.flatnonzero(codes >= 0)
+        into[filled, codes[filled]] = 1
     return _notes_on_categories(series, column, codes, rows)
 
 
@@ -257,11 +245,7 @@ def target_of(frame: pl.DataFrame, columns: Columns, rows: Array, dtype: np.dtyp
     target = columns.target
     series = frame[target.name]
     if isinstance(target, Numbers):
-        values = numbers_of(series, rows)
-        if target.log:
-            values = logs_of(values, series, rows)
-        scaled = (values - target.mean) / target.scale if columns.standardized else values
-        return _finite(scaled.astype(dtype), series, rows)[:, None]
+        return _scaled(series, target, columns.standardized, rows, dtype)[:, None]
     codes = codes_of(series, target.categories)
     unseen = np.flatnonzero(codes == UNKNOWN)
     if len(unseen):
@@ -354,15 +338,22 @@ def where(places: Array, rows: Array) -> str:
 
 
 def _write_numbers(into: Array, series: pl.Series, column: Numbers, standardized: bool, rows: Array) -> list[str]:
-    values = numbers_of(series, rows)
+    values = _scaled(series, column, standardized, rows, into.dtype)
     gaps = np.flatnonzero(np.isnan(values))
-    values[gaps] = column.mean
+    values[gaps] = 0 if standardized else column.mean
+    into[:] = values
+    return _note_on_mean(column, gaps, rows)
+
+
+def _scaled(series: pl.Series, column: Numbers, standardized: bool, rows: Array, dtype: np.dtype[Any]) -> Array:
+    """What a network sees of a column, nan where a number is missing; what does not fit the dtype is refused."""
+    values = numbers_of(series, rows)
+    if column.log:
+        values = logs_of(values, series, rows)
     if standardized:
         values = (values - column.mean) / column.scale
     with np.errstate(over="ignore"):
-        into[:] = values
-    _finite(into, series, rows)
-    return _note_on_mean(column, gaps, rows)
+        return _finite(values.astype(dtype), series, rows)
 
 
 def _note_on_mean(column: Numbers, gaps: Array, rows: Array) -> list[str]:
