@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 
+Array = np.ndarray[tuple[Any, ...], np.dtype[Any]]
+"""An array of any shape and dtype."""
+
 PLAIN = (bool, int, float, complex, str, bytes, np.generic, type(None))
 """Kinds of which a thing is all that its value is."""
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 import chainrule as cr
 from chainrule import nn, optim
@@ -25,10 +24,10 @@ from chainrule.derivation.scalars.graph import ScalarGraph
 from chainrule.derivation.scalars.links import Link, chain_of
 from chainrule.derivation.tape.tape import Tape
 from chainrule.errors import ChainruleError
+from chainrule.kinds import Array
 from chainrule.maths import Tree, plain
 from chainrule.training import fit
 
-Array = NDArray[Any]
 PIXELS, HIDDEN, CLASSES = 64, 32, 10
 EPOCHS = 60
 BATCH = 32

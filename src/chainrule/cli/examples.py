@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.cli.telling import say
 from chainrule.data import Table, load_mnist, read_table
@@ -21,12 +20,12 @@ from chainrule.data.pictures import digits_held_out, table_of_digits, table_of_p
 from chainrule.data.spelling import Spelling
 from chainrule.data.text_file import read_texts
 from chainrule.errors import DataError, DataWarning, DivergenceWarning
+from chainrule.kinds import Array
 from chainrule.printable import several
 
 if TYPE_CHECKING:
     from chainrule.training import Model
 
-Array = NDArray[Any]
 DIGITS, MNIST = "digits", "mnist"
 MOST_NOTES = 3
 """Notes that are printed without being asked for."""

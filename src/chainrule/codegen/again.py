@@ -11,13 +11,11 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.core import Value
 from chainrule.core.operation import book
+from chainrule.kinds import Array
 from chainrule.program import Program, Step
-
-Array = NDArray[Any]
 
 OPERATORS = {book[name]: getattr(operator, name) for name in ("add", "sub", "mul", "neg", "pow")}
 OPERATORS[book["div"]] = operator.truediv

@@ -13,7 +13,6 @@ from functools import update_wrapper
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.codegen.compiled import MOST_VERSIONS, identifier
 from chainrule.codegen.copied import made_again
@@ -26,11 +25,9 @@ from chainrule.core.stand_in import Argument
 from chainrule.core.state import switches
 from chainrule.core.tree import flatten, unflatten
 from chainrule.errors import DtypeError, GraphError, ShapeError
-from chainrule.kinds import is_real, what_is
+from chainrule.kinds import Array, is_real, what_is
 from chainrule.program.around import Around
 from chainrule.program.trace import names_of_arguments
-
-Array = NDArray[Any]
 
 
 class Frozen:

@@ -13,7 +13,6 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.codegen import taped
 from chainrule.codegen.again import Again
@@ -24,6 +23,7 @@ from chainrule.codegen.readings import Reading
 from chainrule.codegen.version import Version, default_target
 from chainrule.core.operation import book
 from chainrule.core.state import Quiet
+from chainrule.kinds import Array
 from chainrule.program import Program, Step, lift, trace
 from chainrule.program.around import Around
 from chainrule.program.trace import labels_around
@@ -34,9 +34,6 @@ MOST_ON_LINES = 200
 
 NARROWEST = 4
 """Members that a class has on average, from which on it pays to make arrays."""
-
-
-Array = NDArray[Any]
 
 
 class Group(NamedTuple):

@@ -37,8 +37,8 @@ from chainrule.core.operators import NO_SETTINGS
 from chainrule.core.registry import rooms
 from chainrule.core.state import quietly, switches
 from chainrule.errors import DtypeError, GraphError, ShapeError
+from chainrule.kinds import Array
 
-Array = np.ndarray[Any, Any]
 Double = float
 """Python's own type, by a name that no method of a Tensor takes."""
 

@@ -6,18 +6,17 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from itertools import compress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.data.library import polars
 from chainrule.data.numerals import LARGEST_EXACT, LEADING_ZERO, number_in
+from chainrule.kinds import Array
 
 if TYPE_CHECKING:
     import polars as pl
 
-Array = NDArray[Any]
 LEAST_OF_LENGTH = np.array([0.0, 0.0, *10.0 ** np.arange(1, 17)])
 """The least whole number of so many digits; from the last on they are not exact."""
 

@@ -8,18 +8,17 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.core.tensor import Tensor
 from chainrule.data.spelling import Spelling
 from chainrule.errors import DataError, ShapeError
+from chainrule.kinds import Array
 from chainrule.printable import printable, several
 from chainrule.table import Table
 
 if TYPE_CHECKING:
     import polars as pl
 
-Array = NDArray[Any]
 Task = Literal["classification", "regression"]
 VERSION = 1
 """Counted up when a saved `Columns` can no longer be read as it was."""

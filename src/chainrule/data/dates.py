@@ -10,14 +10,13 @@ from operator import ge
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.data.library import polars
+from chainrule.kinds import Array
 
 if TYPE_CHECKING:
     import polars as pl
 
-Array = NDArray[Any]
 DAYS = ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y")
 WORDED = ("%d %b %Y", "%d-%b-%Y", "%b %d, %Y", "%b %d %Y", "%d %B %Y", "%B %d, %Y", "%B %d %Y")
 SHORT = ("%d.%m.%y", "%d/%m/%y", "%m/%d/%y")

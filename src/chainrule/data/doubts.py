@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.data.block import Block
 from chainrule.data.columns import Columns, Numbers
 from chainrule.data.notes import Note
+from chainrule.kinds import Array
 
-Array = NDArray[Any]
 STAND_INS = (-99.0, -999.0, -9999.0, -99999.0, 999.0, 9999.0, 99999.0)
 """Numbers that many programs write where they have none."""
 FEWEST_STAND_INS = 3

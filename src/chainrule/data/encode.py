@@ -8,7 +8,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.data import dates
 from chainrule.data.block import (
@@ -27,12 +26,12 @@ from chainrule.data.notes import Note
 from chainrule.data.numerals import hint
 from chainrule.data.words import MISSING, UNKNOWN, places_among
 from chainrule.errors import DataError, meant
+from chainrule.kinds import Array
 from chainrule.printable import printable
 
 if TYPE_CHECKING:
     import polars as pl
 
-Array = NDArray[Any]
 UNSEEN = "unseen in training"
 COLUMNS_AT_ONCE = 256
 """Columns of numbers that are written in one go."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.data import dates
 from chainrule.data.block import Block
@@ -19,7 +18,6 @@ from chainrule.data.words import Words
 if TYPE_CHECKING:
     import polars as pl
 
-Array = NDArray[Any]
 Name = Literal[
     "quantity",
     "yes/no",

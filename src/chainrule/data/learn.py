@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.data import dates
 from chainrule.data.block import (
@@ -58,11 +57,11 @@ from chainrule.data.notes import Note
 from chainrule.data.numerals import LARGEST_EXACT, LEADING_ZERO, looks_like_number, too_long
 from chainrule.data.words import Words, words_of
 from chainrule.errors import DataError, meant
+from chainrule.kinds import Array
 
 if TYPE_CHECKING:
     import polars as pl
 
-Array = NDArray[Any]
 MOST_CLASSES = 20
 """Whole numbers with more different values than this are a quantity, not classes."""
 

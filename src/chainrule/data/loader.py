@@ -10,12 +10,10 @@ import numpy as np
 from chainrule.core.tensor import Tensor
 from chainrule.data.structure import leaves, lengths, mapped, shapes, structured
 from chainrule.errors import ChainruleError, ShapeError
-from chainrule.kinds import is_whole
+from chainrule.kinds import Array, is_whole
 
 if TYPE_CHECKING:  # slow to load
     from numpy.typing import ArrayLike, NDArray
-
-Array = np.ndarray[Any, Any]
 
 
 class DataLoader:

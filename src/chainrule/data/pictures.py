@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.data.columns import Categories, Columns, Numbers
 from chainrule.data.digits import load_digits
 from chainrule.data.split import split_places
 from chainrule.data.table import Table
 from chainrule.errors import DataError
+from chainrule.kinds import Array
 
-Array = NDArray[Any]
 MOST_LABELS = 1000
 """More different labels of pictures are damage."""
 

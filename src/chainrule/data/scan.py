@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from chainrule.kinds import Array
+
 PORTION = 1 << 18
 """Bytes that are looked at in one go: what is computed of them stays in a processor's cache."""
 

@@ -9,8 +9,7 @@ import numpy as np
 
 from chainrule.core.tensor import Tensor
 from chainrule.errors import DtypeError
-
-Array = np.ndarray[Any, Any]
+from chainrule.kinds import Array
 
 
 def structured(held: Any, leaf: Callable[[Any, str], Array], name: str, examples: int | None = None) -> Any:

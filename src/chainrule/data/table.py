@@ -9,7 +9,7 @@ from itertools import compress
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
 from chainrule.data.block import Block, block_of, evident_numbers, numbers_in, only, strange_numbers, with_columns
 from chainrule.data.columns import Columns, Numbers, Task
@@ -35,12 +35,12 @@ from chainrule.data.spelling import Spelling
 from chainrule.data.split import Split
 from chainrule.data.text_file import Read, Written, read_columns
 from chainrule.errors import DataError, meant
+from chainrule.kinds import Array
 from chainrule.printable import several
 
 if TYPE_CHECKING:
     import polars as pl
 
-Array = NDArray[Any]
 MISSING = ("NA", "N/A", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "?")
 """Texts that stand for a missing value, beside an empty field."""
 

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.data.block import stacked
 from chainrule.data.library import polars
+from chainrule.kinds import Array
 
 if TYPE_CHECKING:
     import polars as pl
 
-Array = NDArray[Any]
 MISSING, UNKNOWN = -1, -2
 """What stands for the place of a text that is missing, and of one that is not known."""
 

@@ -15,8 +15,8 @@ from chainrule.core.graph import let_go_of_stale
 from chainrule.core.state import quietly
 from chainrule.core.tensor import Tensor
 from chainrule.errors import ChainruleError, DtypeError, GraphError, ShapeError
+from chainrule.kinds import Array
 
-Array = np.ndarray[Any, Any]
 Memory = dict[str, Any]
 Settings = dict[str, Any]
 Params = Iterable[Tensor] | Iterable[Mapping[str, Any]]

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelBinarizer
@@ -17,13 +16,12 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import column_or_1d
 
 from chainrule.core.state import Quiet
+from chainrule.kinds import Array
 from chainrule.nn.losses import BCEWithLogitsLoss, CrossEntropyLoss, Loss
 from chainrule.rules.composed import softmax
 from chainrule.rules.pointwise import sigmoid
 from chainrule.sklearn.multilayer import MultilayerPerceptron
 from chainrule.sklearn.settings import check_no_new_classes, check_same_classes, validated
-
-Array = NDArray[Any]
 
 
 class MLPClassifier(ClassifierMixin, MultilayerPerceptron):

@@ -10,12 +10,12 @@ import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from chainrule.codegen.compiled import Compiled
 from chainrule.core.graph import from_array
 from chainrule.errors import DivergenceError
+from chainrule.kinds import Array
 from chainrule.nn.stateless import standing_in
 from chainrule.optim import Adam
 from chainrule.optim.optimizer import Memory, Settings
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from chainrule.sklearn.multilayer import MultilayerPerceptron
     from chainrule.sklearn.objectives import Objective
 
-Array = NDArray[Any]
 
 LARGEST_BATCH = 200
 """What ``batch_size="auto"`` is at most."""

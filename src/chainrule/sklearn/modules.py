@@ -12,7 +12,6 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
@@ -21,7 +20,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, colu
 from chainrule.core.state import no_grad
 from chainrule.core.tensor import Tensor
 from chainrule.errors import DataError, DivergenceError, DtypeError
-from chainrule.kinds import what_is
+from chainrule.kinds import Array, what_is
 from chainrule.nn.losses import CrossEntropyLoss, MSELoss
 from chainrule.nn.module import Module
 from chainrule.optim import Adam, Optimizer
@@ -38,8 +37,6 @@ from chainrule.sklearn.settings import (
     whole,
 )
 from chainrule.training import EarlyStopping, History, fit
-
-Array = NDArray[Any]
 
 LARGEST_SEED = 2**31 - 1
 ROWS_AT_ONCE = 4096

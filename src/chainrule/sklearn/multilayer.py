@@ -12,13 +12,13 @@ from itertools import pairwise
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from chainrule.core.graph import from_array
 from chainrule.core.state import no_grad
+from chainrule.kinds import Array
 from chainrule.nn.activations import ReLU, Sigmoid, Tanh
 from chainrule.nn.layers import Linear, Sequential
 from chainrule.nn.losses import Loss
@@ -39,8 +39,6 @@ from chainrule.sklearn.settings import (
     whole,
 )
 from chainrule.training.history import History
-
-Array = NDArray[Any]
 
 ACTIVATIONS: dict[str, type[Module] | None] = {"identity": None, "logistic": Sigmoid, "tanh": Tanh, "relu": ReLU}
 ROWS_AT_ONCE = 4096

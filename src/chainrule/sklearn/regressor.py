@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils.metaestimators import available_if
@@ -17,12 +16,11 @@ from sklearn.utils.validation import column_or_1d
 
 from chainrule.core.state import Quiet
 from chainrule.errors import DataError
+from chainrule.kinds import Array
 from chainrule.nn.losses import Loss, MSELoss
 from chainrule.sklearn.multilayer import MultilayerPerceptron
 from chainrule.sklearn.objectives import HalfPoissonDeviance
 from chainrule.sklearn.settings import Allowed, one_of, validated
-
-Array = NDArray[Any]
 
 
 @dataclass(eq=False, repr=False, match_args=False)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule import nn, optim
 from chainrule.data.columns import Columns
@@ -16,6 +15,7 @@ from chainrule.data.doubts import notes_on_features
 from chainrule.data.notes import warn_of
 from chainrule.data.table import Table as Examples
 from chainrule.errors import DataError, DataWarning, DivergenceError, ShapeError
+from chainrule.kinds import Array
 from chainrule.table import Table
 from chainrule.training.callbacks import EarlyStopping
 from chainrule.training.fit import fit
@@ -33,7 +33,6 @@ from chainrule.training.linear import Linear, fit_linear
 from chainrule.training.metrics import accuracy, r2
 from chainrule.training.table_net import for_linear, network_of, sizes_of
 
-Array = NDArray[Any]
 PATIENCE = 20
 WATCHED, FEWEST_WATCHED, MOST_WATCHED = 0.1, 20, 0.25
 """The share of rows by which it is seen when to stop: of few rows so many, and never more than the last share."""

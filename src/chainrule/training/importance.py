@@ -6,19 +6,17 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.core.tensor import Tensor
 from chainrule.data.columns import Column, Dates, Numbers
 from chainrule.data.table import Table as Examples
 from chainrule.errors import ShapeError
+from chainrule.kinds import Array
 from chainrule.nn.module import Module
 from chainrule.rules.composed import logsumexp
 from chainrule.table import Table
 from chainrule.training.judge import outputs_of, probabilities_of
 from chainrule.training.metrics import balanced_accuracy, r2
-
-Array = NDArray[Any]
 
 
 def permutation_importance(net: Module, table: Examples, *, repeats: int = 10, seed: int = 0) -> Table:

@@ -9,18 +9,17 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.core.state import no_grad
 from chainrule.core.tensor import Tensor
 from chainrule.data.columns import Columns, Numbers
 from chainrule.data.table import Table as Examples
+from chainrule.kinds import Array
 from chainrule.table import Table
 from chainrule.training.linear import Linear
 from chainrule.training.metrics import accuracy, balanced_accuracy, confusion_matrix, precision_recall_f1, roc_auc
 from chainrule.training.table_net import for_linear
 
-Array = NDArray[Any]
 PORTION = 1024
 """Rows that a network is run on at a time."""
 MOST_CLASSES, MOST_SCORED = 12, 6

@@ -16,7 +16,6 @@ from math import isfinite, prod
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.codegen.compiled import compile as compiled
 from chainrule.codegen.scanned import ADVANCES, STAYS
@@ -25,6 +24,7 @@ from chainrule.core.instructions import aligned, rounded_up
 from chainrule.core.state import Quiet
 from chainrule.data.loader import order_of
 from chainrule.errors import ChainruleError
+from chainrule.kinds import Array
 from chainrule.nn.module import Module, Parameter
 from chainrule.nn.stateless import functional_call
 from chainrule.optim.optimizer import Optimizer
@@ -35,7 +35,6 @@ from chainrule.training.step import Prepared, TrainingStep, rows_of
 from chainrule.training.step_program import parts_of
 from chainrule.training.step_state import State, is_written_here, settings_of
 
-Array = NDArray[Any]
 GATHERED_BYTES, GATHERED_FOR = 2**22, 4
 """Examples that are small enough to be put in the order of an epoch at once, for so many networks and more."""
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from chainrule.kinds import Array
+
 STEPS = 100
 """Of Newton's method at most."""
 WORK = 4e10

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 import chainrule as cr
 from chainrule import nn
@@ -25,6 +24,7 @@ from chainrule.data.files import PathLike, checksum_of, existing
 from chainrule.data.table import Table as Examples
 from chainrule.data.table import as_table
 from chainrule.errors import CheckpointError, DataError
+from chainrule.kinds import Array
 from chainrule.table import Table
 from chainrule.training.checkpoint import read, save_checkpoint
 from chainrule.training.fit_table import Fitted, Spread, loss_of
@@ -34,7 +34,6 @@ from chainrule.training.linear import Linear
 from chainrule.training.predictions import Predictions
 from chainrule.training.table_net import MOST_PARAMETERS, for_linear, network_of, shapes_of, width_of
 
-Array = NDArray[Any]
 KIND = "network of chainrule train"
 VERSION = 1
 """Counted up when a saved network can no longer be read as it was."""

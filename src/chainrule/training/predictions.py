@@ -8,14 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from numpy.typing import NDArray
-
 from chainrule.data.columns import Columns
 from chainrule.errors import DataError
+from chainrule.kinds import Array
 from chainrule.printable import printable
 from chainrule.training.judge import written
 
-Array = NDArray[Any]
 OWN = ("row", "predicted", "probability", "probabilities", "actual")
 """What predictions tell themselves."""
 

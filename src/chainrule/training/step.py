@@ -29,6 +29,7 @@ from chainrule.core.state import Quiet, switches
 from chainrule.core.tree import flatten, unflatten
 from chainrule.data.structure import mapped
 from chainrule.errors import DtypeError, GraphError, ShapeError
+from chainrule.kinds import Array
 from chainrule.nn.module import Module
 from chainrule.optim.optimizer import Optimizer
 from chainrule.program import Step
@@ -44,8 +45,6 @@ if TYPE_CHECKING:
 
     from chainrule.files import PathLike
     from chainrule.program.around import Around
-
-Array = np.ndarray[Any, Any]
 
 
 class Outcome(NamedTuple):

@@ -33,8 +33,6 @@ from chainrule.training.generators import generators_of
 from chainrule.training.step_state import State, are_the_same, attributes_of, settings_with
 from chainrule.transforms import value_and_grad
 
-Array = np.ndarray[Any, Any]
-
 
 class Unready(GraphError):
     """The optimizer keeps nothing yet for a parameter: a step of the engine makes it."""

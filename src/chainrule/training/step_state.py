@@ -13,10 +13,10 @@ import numpy as np
 
 from chainrule.core.tensor import Tensor
 from chainrule.errors import GraphError
+from chainrule.kinds import Array
 from chainrule.nn.module import Module
 from chainrule.optim.optimizer import Memory, Optimizer, Settings
 
-Array = np.ndarray[Any, Any]
 NO_SETTINGS_OF_A_STEP = ("params", "initial_lr")
 
 

@@ -18,11 +18,11 @@ from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.data.loader import checked_batch_size
 from chainrule.data.split import k_folds
 from chainrule.errors import ChainruleError, DivergenceWarning, DtypeError, MissingExtra, ShapeError
+from chainrule.kinds import Array
 from chainrule.nn.hooks import in_use
 from chainrule.nn.module import Module
 from chainrule.optim import Adam
@@ -35,7 +35,6 @@ from chainrule.training.lanes import Ended, Lane, Plan, Unsuited, train_lanes
 from chainrule.training.run import Metric, judged_in_use
 from chainrule.training.step_cache import make_of
 
-Array = NDArray[Any]
 Settings = dict[str, Any]
 OF_TRAINING = ("optimizer", "loss", "epochs", "batch_size")
 JUDGED_AT_ONCE = 2048

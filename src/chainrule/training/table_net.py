@@ -7,16 +7,15 @@ from itertools import pairwise
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chainrule import nn
 from chainrule.core.tensor import Tensor
 from chainrule.data.columns import Column, Columns, Embedded
 from chainrule.errors import ShapeError
+from chainrule.kinds import Array
 from chainrule.rules.composed import concatenate
 from chainrule.rules.linear import expand_dims
 
-Array = NDArray[Any]
 MOST_PARAMETERS = 100_000_000
 COMMON = 64
 """Of texts that have vectors, so many have a feature of their own in a linear model."""

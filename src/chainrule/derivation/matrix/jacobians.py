@@ -17,11 +17,11 @@ from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
 from chainrule.derivation.choices import said_in_general
 from chainrule.derivation.tape.tape import Tape, without_casts
+from chainrule.kinds import Array
 from chainrule.maths import Applied, Tree
 from chainrule.maths.tree import applied, exact
 from chainrule.rewrite.local import handed_back_in_trees, jacobian
 
-Array = np.ndarray[Any, Any]
 Node = Any
 
 MOST_ENTRIES = 4096

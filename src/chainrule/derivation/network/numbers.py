@@ -13,12 +13,11 @@ from chainrule.core.operation import Pointwise
 from chainrule.derivation.notation import Symbols, at_layer
 from chainrule.derivation.scalars.graph import placed
 from chainrule.derivation.tape.tape import Tape
+from chainrule.kinds import Array
 from chainrule.maths import Derivative, Symbol, Tree, Unknown
 from chainrule.program import Net, Step
 from chainrule.program.nets import Layer
 from chainrule.program.numbered import Ids
-
-Array = np.ndarray[Any, Any]
 
 
 class Matrices(NamedTuple):
