@@ -75,6 +75,17 @@ def made_from(order: Iterable[Node], sources: Iterable[Node], *, without: Node =
     return found
 
 
+def met_by_all(order: Sequence[Node]) -> list[Node]:
+    """The nodes that every path from the first passes, of some nodes, consumers first; O(edges)."""
+    waiting, among, found = {order[0]}, set(order), list[Node]()
+    for node in order:
+        waiting.discard(node)
+        if not waiting:
+            found.append(node)
+        waiting.update([x for _, x in node.edges if x in among])
+    return found
+
+
 def inputs_of(node: Node, reverse: bool) -> list[Node]:
     """A node's inputs, in order or in reverse."""
     found = [x for _, x in node.edges]

@@ -18,10 +18,11 @@ from chainrule.core import Value
 from chainrule.core.operation import Pointwise
 from chainrule.core.state import Quiet
 from chainrule.core.tensor import Tensor
+from chainrule.core.walk import met_by_all
 from chainrule.derivation.arrays import fits
 from chainrule.derivation.choices import said_in_general
 from chainrule.derivation.equations import NOT_TAKEN, Show, given, in_a_row, is_residue, proved, together
-from chainrule.derivation.matrix.between import handed_down, is_same_entries, met_by_all, number_of_paths
+from chainrule.derivation.matrix.between import handed_down, is_same_entries, number_of_paths
 from chainrule.derivation.matrix.jacobians import MOST_ENTRIES, Factor, Node, factor_of, finite, flipped, structure_of
 from chainrule.derivation.network.letters import names_through
 from chainrule.derivation.network.paper import checked
@@ -137,7 +138,7 @@ class Story:
         self.names = names_through(tape)
         self.path = tape.path
         self.place = {node: k for k, node in enumerate(self.path)}
-        stops = met_by_all(tape, self.path)
+        stops = met_by_all(self.path)
         self.stops = [stops[0], *[node for node in stops[1:-1] if not self.passes_on(node)], stops[-1]]
         self.stretches = self.all_stretches()
         self.flipped = request.layout == "denominator"

@@ -12,17 +12,6 @@ from chainrule.rewrite.local import SAME_ENTRIES
 Node = Any
 
 
-def met_by_all(tape: Tape, path: list[Node]) -> list[Node]:
-    """The nodes that every path from the output passes: those that are reached when no other is waiting."""
-    waiting, inside, stops = {tape.output}, set(path), list[Node]()
-    for node in path:
-        waiting.discard(node)
-        if not waiting:
-            stops.append(node)
-        waiting.update(x for _, x in node.edges if x in inside)
-    return stops
-
-
 def number_of_paths(inside: list[Node], lower: Node) -> int:
     """How many paths lead from the first node to the last, by adding up along the order."""
     return walk(inside, {inside[0]: 1}, lambda node, edges, paths: [paths] * len(edges), among=set(inside))[lower]

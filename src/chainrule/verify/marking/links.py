@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chainrule.core.walk import met_by_all
 from chainrule.printable import in_words
 from chainrule.program import Step
 from chainrule.verify.agreement import ratio_everywhere
 from chainrule.verify.marking.changes import derivative
 from chainrule.verify.marking.editor import Editor
 from chainrule.verify.marking.edits import called
-from chainrule.verify.marking.problem import LINEAR, Problem
+from chainrule.verify.marking.problem import Problem
 from chainrule.verify.marking.walk import Walk
 from chainrule.verify.marking.working import Working
 
@@ -36,9 +37,6 @@ LONGEST = 80
 NUDGE = 0.001
 """How far an input is moved to see how far the result moves."""
 
-ADDS = ("add", "sub", "neg", "sum", "mean", "reshape", "transpose")
-"""Linear operations whose slope is made of no input."""
-
 
 class Link(NamedTuple):
     """One factor of the chain: how a step moves with another further down, which every way to it passes."""
@@ -49,15 +47,7 @@ class Link(NamedTuple):
 
 def links_of(problem: Problem, wrt: Step) -> list[Link]:
     """The chain from the result to what was asked; between the learner's own names, where some stand on every way."""
-    passed: list[Step] = []
-    open_ends: set[Step] = {problem.output}
-    inside = problem.program.between([wrt])
-    among = {*inside, wrt}
-    for step in dict.fromkeys([*inside, wrt]):
-        open_ends.discard(step)
-        if not open_ends:
-            passed.append(step)
-        open_ends.update([x for _, x in step.edges if x in among])
+    passed = met_by_all(problem.program.between([wrt]) or [problem.output])
     named = [step for step in passed if step in problem.names or step in (problem.output, wrt)]
     stops = named if len(named) > 2 else passed
     return [Link(above, below) for above, below in pairwise(stops)]
@@ -235,17 +225,14 @@ class LinksInWords:
 
 
 def read_by(step: Step, path: Collection[Step]) -> list[Step]:
-    """The inputs that a step's slope along a path is made of; where it is linear there, the path's own is none."""
-    steps = step.input_steps
-    if step.operation not in LINEAR or (step.operation == "div" and step.inputs[1] in path):
-        return steps
-    if step.operation in ADDS:
-        return []
-    on_path = [x for x in steps if x in path]
-    return [x for x in steps if x not in path or len(on_path) > 1]
+    """The inputs that a step's slope along a path is made of; a slope in letters of the result is made of all."""
+    assert step.op is not None
+    found = [step.op.reads(slot, len(step.inputs)) for slot, x in step.edges if x in path]
+    read = {i for _, places in found for i in places}
+    of_result = any(of_result for of_result, _ in found)
+    return [x for i, x in enumerate(step.inputs) if isinstance(x, Step) and (of_result or i in read)]
 
 
 def tells(step: Step) -> bool:
     """Whether there is something to say of a step's slope: it neither passes on nor multiplies by a number."""
-    is_product = step.operation not in ADDS and all(isinstance(x, Step) for x in step.inputs)
-    return is_product or step.operation not in LINEAR
+    return bool(read_by(step, step.input_steps))

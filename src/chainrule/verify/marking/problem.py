@@ -50,9 +50,6 @@ WHOLE = frozenset({"maximum", "where", "gelu", "gelu_tanh"})
 BENDS = WHOLE | {"exp", "expm1", "tanh", "erf", "greater", "greater_equal", "less", "less_equal"}
 """Operations of which one is in every activation that is written out."""
 
-LINEAR = ("add", "sub", "neg", "mul", "div", "sum", "mean", "reshape", "transpose", "matmul")
-"""Operations that a constant factor passes through."""
-
 TRIES = 60
 """Draws of numbers, until every step is finite and every unit that switches is on at some probes and off at others."""
 
@@ -162,8 +159,8 @@ class Problem:
 
     def is_inside(self, step: Step) -> bool:
         """Whether a step is inside a function that bends it, as 3x is in exp(3x)."""
-        above = [s for s in self.program.between([step]) if s is not step and s.op is not None]
-        return any(s.operation not in LINEAR for s in above)
+        inside = {*self.program.between([step])}
+        return any(bends(s, slot) for s in inside - {step} for slot, x in s.edges if x in inside)
 
     @cached_property
     def has_several_ways(self) -> bool:
@@ -222,6 +219,13 @@ class Problem:
 def is_multiple(step: Step) -> bool:
     """Whether a step is a number times something, as 2m is."""
     return step.operation == "mul" and any(not isinstance(x, Step) for x in step.inputs)
+
+
+def bends(step: Step, slot: int) -> bool:
+    """Whether the slope in one input reads that input, or the result: no factor passes through."""
+    assert step.op is not None
+    of_result, read = step.op.reads(slot, len(step.inputs))
+    return of_result or slot in read
 
 
 def axis_of_log_softmax(step: Step) -> int | None:
