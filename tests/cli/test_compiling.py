@@ -47,6 +47,7 @@ def test_c(typed, folder, tmp_path, net):
     written(typed, folder, tmp_path, "flowers.c")
     header = (tmp_path / "flowers.h").read_text(encoding="utf-8")
     assert "int network(const float *" in header
+    assert 'extern "C" {' in header
     command = ["cc", "-std=c99", "-Wall", "-Werror", "-fPIC", "-shared", "-o", "net.so", "flowers.c", "-lm"]
     subprocess.run(command, check=True, cwd=tmp_path)
     run = ctypes.CDLL(str(tmp_path / "net.so")).network

@@ -253,9 +253,10 @@ def test_a_page_asks_by_name():
     ("name", "numpy", "javascript", "c"),
     [
         ("double", "double", "double", "double_2"),
-        ("delete", "delete", "delete_2", "delete"),
+        ("delete", "delete", "delete_2", "delete_2"),
         ("forward", "forward", "forward_2", "forward"),
         ("erfc", "erfc_2", "erfc_2", "erfc_2"),
+        ("_Thread_local", "_Thread_local", "_Thread_local", "_Thread_local_2"),
         ("sqrtf", "sqrtf", "sqrtf", "sqrtf_2"),
         ("lambda", "lambda_2", "lambda_2", "lambda_2"),
         ("g", "g", "g", "g"),

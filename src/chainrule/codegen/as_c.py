@@ -22,6 +22,12 @@ LOOKS = Looks(
 )
 PLACE_OF = "static int place_of(double k, int n) { return k < -n || k >= n ? -1 : (int)(k < 0 ? k + n : k); }"
 
+IN_CPP = (
+    ["", "#ifdef __cplusplus", 'extern "C" {', "#endif", ""],
+    ["", "#ifdef __cplusplus", "}", "#endif"],
+)
+"""Around what a header declares, which sketches for microcontrollers include from C++."""
+
 SAID = """{0} takes {2}, and gives {3}. Arrays are flat, row after row; results are written to the pointers after the
 arguments. work has room for {1} doubles. Returns 0, or 1 where a place in an index is out of range."""
 
@@ -56,7 +62,7 @@ class CLoops(Loops):
         """An argument: a number, or an array that is only read."""
         kind = self.kind(step)
         if step.dtype.kind in "iub":
-            kind = "_Bool" if step.dtype == np.bool_ else f"{step.dtype.name}_t"
+            kind = "bool" if step.dtype == np.bool_ else f"{step.dtype.name}_t"
         return f"const {kind} *{self.names[step]}" if step.shape else f"{kind} {self.names[step]}"
 
     def read(self, x: Step, text: str) -> Text:
@@ -89,12 +95,13 @@ class CLoops(Loops):
         said_nowhere = [self.names[x] for x in self.lines.arguments if not re.search(rf"\b{self.names[x]}\b", code)]
         unused = "".join([f"  (void){name};\n" for name in [*said_nowhere, *["work"] * (not self.work)]])
         said = self.said()
-        types = ["#include <stdint.h>"] * any([step.dtype.kind in "iu" for step in self.lines.arguments])
+        kinds = {step.dtype.kind for step in self.lines.arguments}
+        types = ["#include <stdbool.h>"] * ("b" in kinds) + ["#include <stdint.h>"] * bool(kinds & {"i", "u"})
         before = [said, work, "", "#include <math.h>", *types, "", *helpers, *tables, ""]
         source = "\n".join([*before, f"{head} {{", f"{unused}{inside}", "  return 0;", "}", ""])
         guard = f"{self.name.upper()}_H"
-        above = [f"#ifndef {guard}", f"#define {guard}", "", *types, *[""] * len(types), said, work]
-        header = "\n".join([*above, f"{head};", "", "#endif", ""])
+        above = [f"#ifndef {guard}", f"#define {guard}", "", *types, *[""] * bool(types), said, work]
+        header = "\n".join([*above, *IN_CPP[0], f"{head};", *IN_CPP[1], "", "#endif", ""])
         return source, header
 
     def said(self) -> str:
