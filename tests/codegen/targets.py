@@ -91,7 +91,9 @@ def compare(one: Job, found: Any, tolerance: float = 1e-12) -> None:
 
 def apart(one: Job) -> str:
     """The source of a program whose own helpers and tables have names that no other program has: all fit one file."""
-    shared = "|".join([*C.helpers, r"place_of", r"numbers_\d+", r"places_\d+"])
+    loops = CLoops(one.compiled.needs_version().told_apart, one.compiled.name)
+    loops.written()
+    shared = "|".join([*C.helpers, "place_of", *loops.tables])
     return re.sub(rf"\b({shared})\b", rf"\1_of_{one.compiled.name}", one.compiled.source("c"))
 
 

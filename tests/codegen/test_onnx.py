@@ -222,3 +222,5 @@ def test_where_onnx_is_asked_for_as_text_the_way_to_a_file_is_named():
         compiled.source("onnx")
     with pytest.raises(cr.errors.FileError, match="'rust' is no target: name one of numpy, jax, javascript, c, onnx"):
         compiled.write("f.py", target="rust")
+    with pytest.raises(cr.errors.FileError, match=r"f.h is where the header goes: name the source, as f.c"):
+        compiled.write("f.h", target="c")

@@ -258,3 +258,19 @@ def test_images_are_seen_through_windows_as_a_person_writes_it(slide, pool, dtyp
             found, right, rtol=1e-12 if dtype == np.float64 else 1e-4, atol=1e-12 if dtype == np.float64 else 1e-3
         )
         assert np.asarray(found).dtype == np.asarray(right).dtype
+
+
+def test_weights_that_a_source_holds_have_the_names_of_its_comments():
+    info = np.array([np.nan, np.inf, 2.0])  # a name that begins like a number
+    net = nn.Sequential(nn.Linear(3, 2, rng=0), nn.ReLU(), nn.Linear(2, 3, rng=1))
+    compiled = cr.compile(lambda x: net(x) * info)
+    x = np.ones((1, 3), np.float32)
+    right = compiled(x)
+    module: dict[str, Any] = {}
+    exec(compiled.source(numbers=True), module)
+    np.testing.assert_array_equal(module["compiled"](x), right)
+    for target, how in [("numpy", "{} = np.array("), ("javascript", "const {} = ["), ("c", "static const double {}[")]:
+        source = compiled.source(target, numbers=True)
+        for name in ("net_0_weight", "net_0_bias", "net_2_weight", "net_2_bias", "info"):
+            assert how.format(name) in source
+            assert name in source.replace(how.format(name), "")

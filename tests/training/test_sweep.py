@@ -389,6 +389,11 @@ def test_a_result_is_a_table_and_json():
             "batch_size is a whole number of at least 1, or None for all, not 0",
         ),
         ({"batch_size": 2.5}, ShapeError, "not 2.5"),
+        ({"n_jobs": 0}, ChainruleError, "n_jobs=0: give how many processes"),
+        ({"grid": [1]}, DtypeError, r"a list of settings, not \[1\]"),
+        ({"loss": "mse"}, DtypeError, "sweep takes a loss, a function of prediction and target, not a text"),
+        ({"metrics": ["accuracy"]}, DtypeError, "metrics are functions"),
+        ({"build": lambda lr: None, "grid": {"lr": [1]}}, DtypeError, "build gives a module of cr.nn, not None"),
     ],
 )
 def test_bad_input_is_said(change, error, words):

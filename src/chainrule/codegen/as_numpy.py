@@ -245,8 +245,8 @@ def long_array(name: str, numbers: Any) -> str:
     """An array of constants over several lines, each number with the fewest digits that give it back."""
     array = np.asarray(numbers)
     shortest = array.astype(str).astype(float) if array.dtype == np.float32 else array
-    text = f"{name} = np.array({shortest.tolist()}, dtype={written(array.dtype)})"
-    text = text.replace("nan", "np.nan").replace("inf", "np.inf")
+    entries = str(shortest.tolist()).replace("nan", "np.nan").replace("inf", "np.inf")
+    text = f"{name} = np.array({entries}, dtype={written(array.dtype)})"
     return "\n".join(
         textwrap.wrap(text, WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
     )

@@ -199,13 +199,13 @@ C = Language(
         UNDERFLOW DOMAIN SING PLOSS TLOSS EOF NULL M_E M_LOG2E M_LOG10E M_LN2 M_LN10 M_PI M_PI_2 M_PI_4 M_1_PI M_2_PI
         M_2_SQRTPI M_SQRT2 M_SQRT1_2 MAXFLOAT MATH_ERRNO MATH_ERREXCEPT math_errhandling float_t double_t linux unix
         int8_t int16_t int32_t int64_t uint8_t uint16_t uint32_t uint64_t intptr_t uintptr_t intmax_t uintmax_t
-        _Alignas _Alignof _Atomic _BitInt _Bool _Complex _Decimal32 _Decimal64 _Decimal128 _Generic _Imaginary _Noreturn
-        _Static_assert _Thread_local alignas alignof bool constexpr false nullptr static_assert thread_local true typeof
-        typeof_unqual asm and and_eq bitand bitor catch char8_t char16_t char32_t class compl concept const_cast consteval
-        constinit co_await co_return co_yield decltype delete dynamic_cast explicit export friend mutable namespace new
-        noexcept not not_eq operator or or_eq private protected public reinterpret_cast requires static_cast template
-        this throw try typeid typename using virtual wchar_t xor xor_eq __func__ __DATE__ __FILE__ __LINE__ __STDC__
-        __TIME__
+        _Alignas _Alignof _Atomic _BitInt _Bool _Complex _Decimal32 _Decimal64 _Decimal128 _Generic _Imaginary
+        _Noreturn _Static_assert _Thread_local alignas alignof bool constexpr false nullptr static_assert thread_local
+        true typeof typeof_unqual asm and and_eq bitand bitor catch char8_t char16_t char32_t class compl concept
+        const_cast consteval constinit co_await co_return co_yield decltype delete dynamic_cast explicit export friend
+        mutable namespace new noexcept not not_eq operator or or_eq private protected public reinterpret_cast requires
+        static_cast template this throw try typeid typename using virtual wchar_t xor xor_eq __func__ __DATE__ __FILE__
+        __LINE__ __STDC__ __TIME__
         """)
         + [name + kind for name in MATH_H for kind in ("", "f", "l")]
     ),

@@ -78,7 +78,7 @@ class Loops:
         names = [self.name, *around, *letters, *[place_along(k) for k in range(len(letters))]]
         self.lines: Statements = statements_of(self.trace, names, self.apart, self.is_view)
         self.names = self.lines.names
-        self.others = Names([*names, *self.names.values()])
+        self.others = Names([*names, *self.names.values(), *self.lines.tables.values()])
         """Names of what is no step."""
         self.tables: dict[str, Any] = {}
         self.extents: tuple[int, ...] = ()
@@ -165,7 +165,7 @@ class Loops:
         used = numbers[places]
         if used.size and np.all(used == used.flat[0]):
             return self.language.number(float(used.flat[0]))
-        return Text(f"{self.table(self.trace.numbers[x].astype(float), 'numbers')}[{self.index(places)}]")
+        return Text(f"{self.constants(x)}[{self.index(places)}]")
 
     def read(self, x: Step, text: str) -> Text:
         """An entry of what has a name, as a number to compute with."""
@@ -180,6 +180,15 @@ class Loops:
             raise NotInOneLoop
         at = np.arange(places.size).reshape(places.shape)
         return f"{self.table(places, 'places')}[{self.index(at)}]"
+
+    def constants(self, x: Step) -> str:
+        """The name of an array of constants: that by which comments call it."""
+        numbers = self.trace.numbers[x].astype(float)
+        name = self.lines.tables.get(x)
+        if name is None:
+            return self.table(numbers, "numbers")
+        self.tables[name] = numbers
+        return name
 
     def table(self, numbers: Any, word: str) -> str:
         """The name of an array that the source holds."""
@@ -303,7 +312,7 @@ class Loops:
         if not base.shape and base not in self.names:
             return self.language.number(float(self.trace.numbers[base]))
         named = base in self.names
-        name = self.names[base] if named else self.table(self.trace.numbers[base].astype(float), "numbers")
+        name = self.names[base] if named else self.constants(base)
         if not base.shape:
             return self.read(base, name)
         found = straight(places)
@@ -342,7 +351,7 @@ class Loops:
                 self.declared(step), *self.cleared(step), *self.opened(rows.shape), *checks, action,
                 *self.closed(rows.shape),
             ]  # fmt: skip
-        name = self.names[table] if table in self.names else self.table(self.trace.numbers[table], "numbers")
+        name = self.names[table] if table in self.names else self.constants(table)
         if not step.shape:
             return [*checks, self.looks.scalar.format(self.kind(step), self.names[step], f"{name}[{place}]")]
         action = f"{inner}{self.names[step]}[{self.index(own)}] = {name}[{place}];"

@@ -52,7 +52,7 @@ class Statements(NamedTuple):
     names: dict[Step, str]
     formulas: dict[Step, str]
     tables: dict[Step, str]
-    """Long constant arrays, which have a name of their own."""
+    """Constant arrays that have a name of their own."""
 
     @property
     def alone(self) -> Collection[Step]:
@@ -148,15 +148,18 @@ def statements_of(
         table[step] = names.new(name) if name else names.numbered("g")
         if name and step in trace.gradient_of:
             called.add(step)
-    tables = {step: names.leaf(trace.names.get(step, "numbers")) for step in program.steps if is_long(step, trace)}
+    constants = [step for step in program.steps if stands_apart(step, trace)]
+    called_so = names.leaves([trace.names.get(step, "numbers") for step in constants])
+    tables = dict(zip(constants, called_so, strict=True))
     return Statements(
         trace, arguments, forward, backward, table, formulas(trace, {**table, **tables}, alone, called), tables
     )
 
 
-def is_long(step: Step, trace: Trace) -> bool:
-    """Whether a step is an array of constants that nobody would write into a line."""
-    if step.kind is not Kind.FROZEN or step.size <= SHORT or step not in trace.numbers:
+def stands_apart(step: Step, trace: Trace) -> bool:
+    """Whether a step is an array of constants that nobody would write into a line: a long one, or one with a name."""
+    short = 1 if step in trace.names else SHORT
+    if step.kind is not Kind.FROZEN or step.size <= short or step not in trace.numbers:
         return False
     return usual(trace.numbers[step]) == ""
 

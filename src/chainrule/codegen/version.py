@@ -193,6 +193,8 @@ class Version:
         if kind == "c":
             from chainrule.codegen.as_c import c_source
 
+            if place.suffix == ".h":
+                raise FileError(f"{place} is where the header goes: name the source, as {place.with_suffix('.c')}")
             text, header = c_source(with_numbers(self.told_apart), name)
             write_whole(place, text)
             write_whole(place.with_suffix(".h"), header)

@@ -11,11 +11,18 @@ import numpy as np
 
 from chainrule.core.tensor import Tensor
 from chainrule.errors import DtypeError, GraphError, ShapeError
+from chainrule.kinds import what_is
 from chainrule.nn.losses import Loss
 from chainrule.nn.module import Module
 from chainrule.optim.clip import clip_grad_norm_
 from chainrule.optim.optimizer import Optimizer
 from chainrule.training.batches import Batch
+
+
+def refuse_loss(owner: str, loss: Any) -> None:
+    """Refuse what cannot be called as a loss."""
+    if not callable(loss):
+        raise DtypeError(f"{owner} takes a loss, a function of prediction and target, not {what_is(loss)}")
 
 
 def weight_of(loss: Callable[..., Any], out: Any, batch: Batch) -> float | None:

@@ -25,7 +25,7 @@ from chainrule.errors import (
     ShapeError,
     TrainingWarning,
 )
-from chainrule.kinds import is_whole
+from chainrule.kinds import is_whole, what_is
 from chainrule.nn.hooks import in_use
 from chainrule.nn.module import Module
 from chainrule.optim.lr_scheduler import LRScheduler
@@ -33,7 +33,7 @@ from chainrule.optim.optimizer import Optimizer
 from chainrule.training.batches import Batches, arrays_of, as_given, batches_of, dtype_of, output_of
 from chainrule.training.callbacks import Callback, Checkpoints, JsonLines
 from chainrule.training.checkpoint import load_checkpoint, refusal, states_of
-from chainrule.training.cost import takes_weights
+from chainrule.training.cost import refuse_loss, takes_weights
 from chainrule.training.divergence import ADVICE, in_words
 from chainrule.training.history import History
 from chainrule.training.progress import progress_of
@@ -115,7 +115,7 @@ def fit(
     >>> history["val_accuracy"][-1] > 0.8
     True
     """
-    _check(model, optimizer, epochs)
+    _check(model, loss, optimizer, epochs)
     named = by_name(metrics)
     order: Any = {"shuffle": shuffle, "seed": seed, "drop_last": drop_last}
     data = batches_of(model, x, y, batch_size=batch_size, sample_weight=sample_weight, owner="fit", **order)
@@ -313,14 +313,22 @@ def _validation(model: Module, validation: Any, batch_size: int | None) -> Batch
 
 def by_name(metrics: Sequence[Metric] | Mapping[str, Metric]) -> dict[str, Metric]:
     """The metrics by the names under which their numbers stand."""
-    if isinstance(metrics, Mapping):
-        return dict(metrics)
-    return {getattr(metric, "__name__", type(metric).__name__): metric for metric in metrics}
+    named = metrics.items() if isinstance(metrics, Mapping) else [(name_of(metric), metric) for metric in metrics]
+    for name, metric in named:
+        if not callable(metric):
+            raise DtypeError(f"metrics are functions of prediction and target, and {name!r} is {what_is(metric)}")
+    return dict(named)
 
 
-def _check(model: Any, optimizer: Any, epochs: Any) -> None:
+def name_of(function: Any) -> str:
+    """What a function, a class or an object that is called goes by."""
+    return getattr(function, "__name__", type(function).__name__)
+
+
+def _check(model: Any, loss: Any, optimizer: Any, epochs: Any) -> None:
     if not isinstance(model, Module):
         raise DtypeError(f"fit trains a module of cr.nn, not {type(model).__name__}")
+    refuse_loss("fit", loss)
     if not isinstance(optimizer, Optimizer):
         raise DtypeError(f"fit takes an optimizer of cr.optim, not {type(optimizer).__name__}")
     refuse_epochs("fit", epochs)

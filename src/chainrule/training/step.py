@@ -35,7 +35,7 @@ from chainrule.optim.optimizer import Optimizer
 from chainrule.program import Step
 from chainrule.program.trace import paths
 from chainrule.training.batches import Batch, arrays_of, as_given, dtype_of, output_of
-from chainrule.training.cost import descend, loss_number, loss_of, refuse_cut_off
+from chainrule.training.cost import descend, loss_number, loss_of, refuse_cut_off, refuse_loss
 from chainrule.training.step_cache import likeness, step_cache
 from chainrule.training.step_program import Draw, Example, MadeOf, draws_of, example_of, parts_of
 from chainrule.training.step_state import State, are_the_same, attributes_of, is_written_here, memory_key, settings_of
@@ -114,8 +114,7 @@ class TrainingStep:
             raise DtypeError(
                 f"compile with a loss and an optimizer takes a module of cr.nn, not {type(model).__name__}"
             )
-        if not callable(loss):
-            raise DtypeError(f"compile takes a loss, a function of prediction and target, not {type(loss).__name__}")
+        refuse_loss("compile", loss)
         if not isinstance(optimizer, Optimizer):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise DtypeError(f"compile takes an optimizer of cr.optim, not {type(optimizer).__name__}")
         self.target = target or default_target()

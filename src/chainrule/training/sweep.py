@@ -22,15 +22,17 @@ import numpy as np
 from chainrule.data.loader import checked_batch_size
 from chainrule.data.split import k_folds
 from chainrule.errors import ChainruleError, DivergenceWarning, DtypeError, MissingExtra, ShapeError
-from chainrule.kinds import Array
+from chainrule.kinds import Array, is_whole, what_is
 from chainrule.nn.hooks import in_use
 from chainrule.nn.module import Module
 from chainrule.optim import Adam
 from chainrule.optim.optimizer import Optimizer
+from chainrule.printable import several
 from chainrule.table import Table, json_of, shown
 from chainrule.training.batches import Batches, as_numbers, batches_of, dtype_of
 from chainrule.training.callbacks import EarlyStopping
-from chainrule.training.fit import by_name, fit, refuse_epochs
+from chainrule.training.cost import refuse_loss
+from chainrule.training.fit import by_name, fit, name_of, refuse_epochs
 from chainrule.training.lanes import Ended, Lane, Plan, Unsuited, train_lanes
 from chainrule.training.run import Metric, judged_in_use
 from chainrule.training.step_cache import make_of
@@ -127,10 +129,8 @@ class Sweep:
         found = [run.numbers[self.by] for run in self.ranked[0]]
         spread = f" ± {statistics.stdev(found):.2g}" if len(found) > 1 else ""
         best = ", ".join([f"{name} {shown(in_words(held))}" for name, held in self.best.items()])
-        return (
-            f"{len(self.ranked)} settings tried, {len(self.runs)} networks: best is {best}, {self.by} "
-            f"{statistics.fmean(found):.3g}{spread}"
-        )
+        tried = f"{several(len(self.ranked), 'setting')} tried, {several(len(self.runs), 'network')}"
+        return f"{tried}: best is {best}, {self.by} {statistics.fmean(found):.3g}{spread}"
 
     def plain(self) -> list[dict[str, Any]]:
         """Every run as plain data: its settings, seed, fold, numbers, the epoch of its weights, and why it stopped."""
@@ -146,7 +146,8 @@ class Sweep:
 
     def __repr__(self) -> str:
         way = "least" if self.least else "greatest"
-        return f"{len(self.runs)} networks, {len(self.ranked)} settings; {way} {self.by} first\n{self.table(8)!r}"
+        head = f"{several(len(self.runs), 'network')}, {several(len(self.ranked), 'setting')}; {way} {self.by} first"
+        return f"{head}\n{self.table(8)!r}"
 
 
 def sweep(
@@ -206,6 +207,9 @@ def sweep(
         raise ChainruleError("sweep judges on folds or on validation data: give folds= or validation=, not both")
     if patience is not None and not folds and validation is None:
         raise ChainruleError("sweep: patience= watches the loss on data held back: give folds= or validation=")
+    by_name(metrics)
+    if not is_whole(n_jobs) or n_jobs == 0:
+        raise ChainruleError(f"sweep: n_jobs={n_jobs!r}: give how many processes share the work, or -1 for all cores")
     x, y = pair_of(data, "data")
     work = Work(
         build,
@@ -293,6 +297,7 @@ class Work(NamedTuple):
         """
         chosen = {**self.common, **settings}
         refuse_epochs("sweep", chosen["epochs"])
+        refuse_loss("sweep", chosen["loss"])
         if chosen["batch_size"] is not None:
             checked_batch_size("sweep", chosen["batch_size"], ", or None for all")
         optimizer = chosen["optimizer"]
@@ -310,7 +315,10 @@ class Work(NamedTuple):
     def model(self, job: Job) -> Module:
         """The network of a job as it begins."""
         seeds = {name: job.seed for name in SEEDS if name in self.wanted and name not in job.settings}
-        return self.build(**self.parts(job.settings)[0], **seeds)
+        model = self.build(**self.parts(job.settings)[0], **seeds)
+        if not isinstance(model, Module):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise DtypeError(f"sweep: build gives a module of cr.nn, not {what_is(model)}")
+        return model
 
     def lane(self, job: Job) -> Lane:
         settings = tuple(sorted(self.parts(job.settings)[1].items()))
@@ -483,7 +491,10 @@ def combinations(grid: Mapping[str, Iterable[Any]] | Sequence[Mapping[str, Any]]
     if not isinstance(grid, Iterable):
         raise DtypeError(f"sweep: the grid is a dict of lists, or a list of settings, not {grid!r}")
     if not isinstance(grid, Mapping):
-        return [dict(settings) for settings in grid]
+        listed: list[Any] = [*grid]
+        if not all([isinstance(settings, Mapping) for settings in listed]):
+            raise DtypeError(f"sweep: the grid is a dict of lists, or a list of settings, not {listed!r}")
+        return [dict(settings) for settings in listed]
     for name, values in grid.items():
         if isinstance(values, str) or not isinstance(values, Iterable):
             raise DtypeError(f"sweep: the grid has a list of values for each setting, and {name} is {values!r}")
@@ -496,10 +507,6 @@ def arguments(function: Callable[..., Any]) -> Mapping[str, Argument]:
         return signature(function).parameters
     except (TypeError, ValueError):
         return {}
-
-
-def name_of(function: Any) -> str:
-    return getattr(function, "__name__", type(function).__name__)
 
 
 def pair_of(data: Any, what: str) -> tuple[Array, Array]:
@@ -536,6 +543,7 @@ def hashable(held: Any) -> Any:
 
 def in_words(held: Any) -> Any:
     """A setting as a table shows it."""
+    held = held.item() if isinstance(held, np.generic) else held
     if held is None or isinstance(held, str | int | float):
         return held
     if isinstance(held, tuple) and all([isinstance(part, int) for part in held]):
