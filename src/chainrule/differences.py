@@ -199,7 +199,6 @@ def ladder(along: Along, steps: list[float], noise: Any = 0.0) -> Ladder:
 
 
 def row(x: Any) -> Array:
-    """Numbers as a row of doubles."""
     return np.asarray(x, dtype=float).ravel().copy()
 
 

@@ -35,7 +35,6 @@ def audit(
 
 
 def of_file(path: Path, run_code: bool, seconds: float) -> dict[str, Any]:
-    """The audit of one file, as data."""
     from chainrule.verify.audit import audit as read_and_check
     from chainrule.verify.running import Limits, run_apart
 

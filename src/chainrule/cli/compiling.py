@@ -73,7 +73,6 @@ def of_network(path: Path) -> Compiled:
 
 
 def of_formula(text: str, given: Sequence[str], wrt: str) -> Compiled:
-    """A formula, with its gradient where it is a number."""
     import chainrule as cr
     from chainrule.derivation.typed.formula import read_formula
 

@@ -61,7 +61,6 @@ def known_examples(data: str, model: Model, *, targets: bool = True) -> Examples
 
 
 def missing_row(data: str, number: int, examples: Examples) -> str:
-    """Why there is no such row."""
     first, last = int(examples.table.rows.min()), int(examples.table.rows.max())
     why = " with a target" if first <= number <= last else ""
     return f"{data} has no row {number}{why}: rows are counted from 1, and it has {first} to {last}"

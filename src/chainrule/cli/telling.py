@@ -109,7 +109,6 @@ def refuse_unknown_options(words: Iterable[str], context: typer.Context) -> None
 
 
 def names_in(text: str) -> list[str]:
-    """Names with commas between them."""
     return [name.strip() for name in text.split(",") if name.strip()]
 
 

@@ -80,7 +80,6 @@ class CLoops(Loops):
         return own if direct else self.others.free(f"{own}_out", f"{own}_out", "_")
 
     def written(self) -> tuple[str, str]:
-        """The source and its header."""
         body = [text for step in (*self.lines.forward, *self.lines.backward) for text in self.line(step)]
         for x, name in self.results:
             if isinstance(x, Step) and x in self.given_directly:

@@ -62,7 +62,6 @@ class Formulas:
         self.step[letter] = now
 
     def shorter(self, term: Any) -> Step:
-        """The step that a term becomes."""
         form = shortest(term, self.order)
         term = form.term if form.cost < operations(term) else term
         for x in forward_order([term]):

@@ -116,5 +116,4 @@ def function(name: str, parameters: list[str], body: list[str], given: list[str]
 
 
 def javascript_source(trace: Trace, name: str) -> str:
-    """The JavaScript source of a program."""
     return JavaScriptLoops(trace, name).written()

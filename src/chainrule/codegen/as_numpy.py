@@ -132,7 +132,6 @@ class Printer:
         return "\n".join([*wrapped(f"def {name}(", self.parameters(), "):"), *said, *body])
 
     def parameters(self) -> list[str]:
-        """The names of the arguments."""
         return [self.lines.names[step] for step in self.lines.arguments]
 
     def tables(self) -> str:

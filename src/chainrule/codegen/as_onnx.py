@@ -201,7 +201,6 @@ class Graph:
         return self.node("Concat", columns, axis=-1)
 
     def flat(self, name: str) -> str:
-        """An array as one row."""
         return self.node("Reshape", [name, self.whole([-1])])
 
     def moved(self, step: Step, x: str) -> None:

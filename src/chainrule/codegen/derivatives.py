@@ -151,7 +151,6 @@ def of_example(rule: Fused | Pointwise, i: int, arrays: Mapping[str, Any], setti
 
 
 def cotangent(rule: Operation, arrays: Mapping[str, Any], settings: Mapping[str, Any]) -> Any:
-    """A gradient of the result."""
     inputs = [arrays[name] for name in rule.inputs]
     numbers = {name: x for name, x in arrays.items() if name not in rule.inputs}
     return np.random.default_rng(1).normal(size=np.shape(rule(*inputs, **numbers, **settings)))

@@ -228,7 +228,6 @@ class InTurns:
         return self.whole[step]
 
     def write(self, results: dict[Step, Place]) -> None:
-        """What leads to some whole results."""
         there = {x: place for x, place in self.whole.items() if x.op is None or x not in results}
         ready = Made(self, there)
         ready.write({ready.input(x): place for x, place in results.items()})
@@ -326,7 +325,6 @@ class Made:
         return self.add(Step(Kind.RESULT, like.shape, like.dtype, op=book[name], inputs=inputs), like)
 
     def write(self, results: dict[Step, Place]) -> None:
-        """Into the plan."""
         if not results:
             return
         program = Program(self.order, list(results))

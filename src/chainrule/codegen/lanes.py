@@ -307,7 +307,6 @@ def plus(total: Any, part: Any) -> Any:
 
 
 def reshaped(x: Any, shape: tuple[int, ...]) -> Any:
-    """The same entries in that shape."""
     return x if x.shape == shape else book["reshape"](x, shape=shape)
 
 
@@ -331,7 +330,6 @@ def own_arrays(groups: Sequence[tuple[tuple[Step, ...], tuple[int, ...]]], leave
 
 
 def flat(x: Any) -> Any:
-    """An array in one row."""
     return x if len(x.shape) == 1 else book["reshape"](x, shape=(-1,))
 
 

@@ -57,7 +57,6 @@ def call(name: str) -> Callable[..., Text]:
 
 
 def negated(x: Text) -> Text:
-    """A minus sign."""
     return Text(f"-{x.inside(ATOM)}", SIGN)
 
 

@@ -209,7 +209,6 @@ class Loops:
         return [f"{self.looks.comment}{formula} {shape}".rstrip(), *self.computed(step)]
 
     def computed(self, step: Step) -> list[str]:
-        """The lines that compute a step, by its kind."""
         operation = step.op
         assert operation is not None
         if step in self.sums:

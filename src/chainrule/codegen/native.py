@@ -212,7 +212,6 @@ class Planner:
         self.borrowed = []
 
     def write(self) -> None:
-        """Write all instructions into the plan."""
         for step in self.steps:
             if step not in self.done and step not in self.views and self.is_anchor(step):
                 self.compute(step)
@@ -415,7 +414,6 @@ class ChainWriter:
             raise
 
     def written(self) -> None:
-        """The instruction, in the plan."""
         self.chain.written(self.planner.plan)
 
     def result(self, step: Step) -> Place:

@@ -27,7 +27,6 @@ Kernel = Callable[["Planner", Step], "list[Step] | None"]
 
 
 def product(planner: Planner, step: Step) -> list[Step] | None:
-    """A matrix product, with what follows it."""
     x, y = step.inputs
     kinds = {p.dtype for p in (x, y) if isinstance(p, Step)}
     if kinds != {step.dtype} or step.dtype not in FLOATS or not isinstance(x, Step) or not isinstance(y, Step):
@@ -99,7 +98,6 @@ class After(NamedTuple):
     does: dict[str, Any]
 
     def and_then(self, *steps: Step, **does: Any) -> After:
-        """The same with more."""
         return After([*self.members, *steps], {**self.does, **does})
 
 

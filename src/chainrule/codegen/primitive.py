@@ -141,7 +141,6 @@ def is_place(part: Any) -> bool:
 def traced_forward(
     step: Step, operation: Operation, other: Any, target: str, numbers: dict[Step, Any]
 ) -> tuple[dict[Traced, Any], Recording, Traced]:
-    """What an operation's forward does, recorded."""
     leaves: dict[Traced, Any] = {}
 
     def leaf(x: Step) -> Traced:

@@ -180,7 +180,6 @@ class Recorded:
         return float(out), slopes
 
     def inputs(self, every: Array) -> list[Any]:
-        """The arguments of the program."""
         found = [every[group.places].reshape(group.shape) for group in self.groups] + [*every[self.singles]]
         return [found[k] for k in self.order]
 

@@ -84,7 +84,6 @@ class Builder:
         return found
 
     def computed(self, op: Operation, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
-        """What an operation gives for the example."""
         plain, set_to = [replaced(x, self.numbers.__getitem__) for x in (list(inputs), dict(settings))]
         # What works on whole arrays asks them for their axes.
         given = plain if op.broadcasts else [np.float64(x) if type(x) is float else x for x in plain]

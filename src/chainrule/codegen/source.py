@@ -72,7 +72,6 @@ class Source:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The example's shape."""
         return np.shape(self.value)
 
     @property
@@ -87,7 +86,6 @@ class Source:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The example's dtype."""
         return np.asarray(self.value).dtype
 
     @property
@@ -101,7 +99,6 @@ class Source:
         raise GraphError("written source cannot branch on the numbers of an example: use np.where in the rule")
 
     def astype(self, dtype: Any) -> Source:
-        """The same in another dtype."""
         return method(self, "astype", dtype)
 
     def copy(self) -> Source:
@@ -182,7 +179,6 @@ def operator(ufunc: Any, x: Any, y: Any) -> Source:
 
 
 def negative(x: Any) -> Source:
-    """A minus sign."""
     return Source(f"-{enclosed(x, SIGN)}", -plain(x), SIGN, used([x]))
 
 
@@ -212,7 +208,6 @@ def plain(x: Any) -> Any:
 
 
 def used(xs: Any) -> frozenset[str]:
-    """The kernels that these need."""
     found: frozenset[str] = frozenset()
     for x in xs:
         if isinstance(x, Source):

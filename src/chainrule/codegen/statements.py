@@ -235,7 +235,6 @@ def keyed_results(trace: Trace) -> dict[Step, str]:
 
 
 def is_step(x: Any) -> bool:
-    """Whether a result is computed."""
     return isinstance(x, Step)
 
 

@@ -99,7 +99,6 @@ class Mapped(Argument):
 
     @property
     def dtype(self) -> Any:
-        """The type of the entries."""
         return self.inner.dtype
 
     @property

@@ -80,13 +80,11 @@ class Product(NamedTuple):
     batches: tuple[Batch, ...]
 
     def rows(self, within: Range) -> Product:
-        """Some rows of it."""
         added = self.added.part(0, within) if self.added is not None and len(self.added.shape) == 2 else self.added
         mask = None if self.mask is None else self.mask.part(0, within)
         return self._replace(x=self.x.part(0, within), out=self.out.part(0, within), added=added, mask=mask)
 
     def columns(self, within: Range) -> Product:
-        """Some columns of it."""
         added, mask = [None if p is None else p.part(-1, within) for p in (self.added, self.mask)]
         return self._replace(y=self.y.part(1, within), out=self.out.part(1, within), added=added, mask=mask)
 
@@ -112,7 +110,6 @@ class Product(NamedTuple):
 
     @property
     def size(self) -> int:
-        """The number of its entries."""
         return self.out.size * math.prod([batch.count for batch in self.batches])
 
 

@@ -23,7 +23,6 @@ class Place(NamedTuple):
 
     @property
     def size(self) -> int:
-        """The number of entries."""
         return math.prod(self.shape)
 
     @property

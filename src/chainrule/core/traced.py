@@ -222,7 +222,6 @@ class Traced(Argument):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The type of the entries."""
         return np.asarray(self.number).dtype
 
     def detach(self) -> Traced:

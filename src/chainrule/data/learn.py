@@ -319,7 +319,6 @@ def _counters(entire: pl.DataFrame, block: Block, names: Collection[str], wishes
 
 
 def _found(series: pl.Series, rows: Array, wishes: Wishes) -> _Found:
-    """What a column is, and as what it is used."""
     name, given = series.name, series.drop_nulls()
     if name in wishes.ignore:
         return _Found(Kind("ignored", "as was asked"), left_out="it is to be ignored")

@@ -33,7 +33,6 @@ def table_of_pictures(x: Array, y: Array, classes: int) -> Table:
 
 
 def table_of_digits() -> Table:
-    """The shipped digits in their order."""
     return table_of_pictures(*load_digits(), classes=10)
 
 

@@ -239,7 +239,6 @@ def worked_out(
 
 
 def has_infinite(tree: Tree) -> bool:
-    """Whether an infinite number is written in it, as in 5/∞."""
     return any(isinstance(x, Number) and not isfinite(x.value) for x in all_parts(tree))
 
 

@@ -24,7 +24,6 @@ class Version:
 
     @property
     def formulas(self) -> int:
-        """How many of its equations have a formula."""
         return sum([isinstance(x, Equation) and len(x.sides) - x.numbers > 1 for x in self.blocks])
 
 

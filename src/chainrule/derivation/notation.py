@@ -161,7 +161,6 @@ class Symbols:
         return one
 
     def size(self, layer: Place) -> int:
-        """How many neurons a layer has."""
         return self.sizes[layer] if isinstance(layer, int) and self.sizes else 2
 
     def column(self, symbol: Symbol, layer: Place, place: tuple[Place, ...]) -> Symbol:

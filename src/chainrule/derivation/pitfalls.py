@@ -130,7 +130,6 @@ def shifted(at: Any) -> list[Any]:
 
 
 def scaled(at: Any) -> list[Any]:
-    """Multiples of a number."""
     return [at * scale for scale in SCALES]
 
 

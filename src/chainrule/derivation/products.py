@@ -94,7 +94,6 @@ def in_symbols(slope: Tree, moved: Moved, digits: int) -> Tree | None:
 
 
 def numbers_of(moved: Sequence[Moved], show: Show) -> list[Tree]:
-    """The product in numbers alone."""
     signs = ["matmul" if np.ndim(x.by) else "mul" for x in moved]
     return [in_a_row("add", [applied(s, show(x.slope), show(x.by)) for s, x in zip(signs, moved, strict=True)])]
 

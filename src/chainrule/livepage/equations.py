@@ -124,5 +124,4 @@ def inputs_of(side: Sequence[Tree], names: Sequence[str]) -> list[Sequence[Tree]
 
 
 def numbers_of(side: Sequence[Tree]) -> Numbers:
-    """A number at each place."""
     return tuple([float(x.value) for x in side if isinstance(x, Number)])

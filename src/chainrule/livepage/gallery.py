@@ -27,7 +27,6 @@ def chain() -> Subject:
 
 
 def two_sigmoids() -> Subject:
-    """Two inputs and two sigmoids."""
     text = "z1 = w1*x1 + w2*x2; h = sigmoid(z1); z2 = w3*h; yhat = sigmoid(z2); L = 0.5*(yhat - y)**2"
     values = {"w1": 0.1, "x1": 1.0, "w2": -0.3, "x2": 2.0, "w3": 0.5, "y": 1.0}
     return typed_subject(text, values, title="Two inputs, two sigmoids", rate=0.5)

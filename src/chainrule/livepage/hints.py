@@ -85,7 +85,6 @@ def print_hints(subject: Subject, asked: Collection[int]) -> tuple[str, list[Hin
 def printed_changes(
     subject: Subject, problem: Problem, place_of: Mapping[Step, int], known: Sequence[tuple[Step, Change]]
 ) -> tuple[str, list[Hint]]:
-    """What the changes give, in JavaScript, and what each is."""
     leaf_of = {step.place: n for n, step in enumerate(subject.program.leaves)}
     told: list[Hint] = []
 

@@ -206,7 +206,6 @@ def identifiers(subject: Subject) -> dict[Step, str]:
 
 
 def leaf_names(subject: Subject) -> list[str]:
-    """The names of the leaves in source."""
     names = identifiers(subject)
     return [names[step] for step in subject.program.leaves]
 
@@ -273,7 +272,6 @@ def put(keys: list[Any], results: list[Any], kind: str, found: Sequence[Any]) ->
 
 
 def print_loss(subject: Subject) -> str:
-    """The forward alone."""
     program, names = subject.program, all_names(subject)
     return printed(
         lambda leaves: [record(program, leaves, names)[program.output.place]], subject.leaves, leaf_names(subject)

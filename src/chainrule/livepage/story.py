@@ -224,7 +224,6 @@ def in_lines_or(part: Equation, short: Callable[[Equation], str]) -> str:
 
 
 def inline(part: Equation) -> str:
-    """An equation among words."""
     return mathml(part.tree)
 
 

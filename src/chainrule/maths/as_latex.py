@@ -56,8 +56,6 @@ def is_bold(letter: str) -> bool:
 
 
 class Latex(LineWriter):
-    """LaTeX, two-dimensional."""
-
     relations = RELATIONS
 
     def between(self, opening: str, inner: str, closing: str, *of: Looks) -> str:

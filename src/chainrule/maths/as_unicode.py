@@ -49,8 +49,6 @@ def small(text: str, signs: dict[str, str], otherwise: str) -> str:
 
 
 class Unicode(LineWriter):
-    """One line of text."""
-
     line = True
     minus = "−"
     relations = RELATIONS

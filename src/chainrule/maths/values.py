@@ -170,7 +170,6 @@ class Values:
 
 
 def is_finite(x: Any) -> bool:
-    """Whether a number is finite, or all in an array."""
     return isfinite(x) if isinstance(x, float) else bool(np.all(np.isfinite(x)))
 
 

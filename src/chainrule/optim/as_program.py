@@ -46,7 +46,6 @@ class Cell:
 
     @property
     def dtype(self) -> Any:
-        """The type of what it holds."""
         return self.now.dtype
 
     def copy(self) -> Cell:

@@ -121,7 +121,6 @@ class Live:
 
     @cached_property
     def symbols(self) -> dict[Term, Tree]:
-        """The letters as they are printed."""
         found = dict(self.whole_symbols)
         for step, name in self.short.items():
             if step in self.letters:

@@ -153,7 +153,6 @@ def without_cycles(live: Live, owner: Mapping[Step, Path]) -> dict[Step, Path]:
 
 
 def cyclic(live: Live, block: Mapping[Step, Path]) -> set[Path]:
-    """The blocks that lie on a cycle of blocks."""
     at: dict[Step, Any] = {step: block.get(step, ()) or step for step in live.steps}
     edges = {(at[x], at[step]) for step in live.steps for x in step.input_steps if at[x] != at[step]}
     uses: dict[Any, list[Any]] = {}

@@ -27,7 +27,6 @@ class Picture:
 
     @property
     def sketch(self) -> Sketch:
-        """The one graph, or the first."""
         return self.sketches[0]
 
     @cached_property

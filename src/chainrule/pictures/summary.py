@@ -120,7 +120,6 @@ def spread(arrays: Iterable[Any], digits: int) -> str:
 
 
 def counted(steps: Sequence[Step], live: Live) -> str:
-    """How many steps there are of each operation."""
     kinds = Counter([live.operation(step) for step in steps])
     named = [f"{name} × {count:,}" if count > 1 else name for name, count in kinds.most_common(COUNTED)]
     return ", ".join([*named, "…"] if len(kinds) > COUNTED else named)

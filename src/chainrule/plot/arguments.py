@@ -11,7 +11,6 @@ from chainrule.kinds import is_whole
 
 
 def number(x: Any, what: str) -> float:
-    """One finite number."""
     try:
         found = float(x)
     except (TypeError, ValueError):
@@ -37,7 +36,6 @@ def above(x: Any, what: str) -> float:
 
 
 def whole(x: Any, what: str, least: int = 1) -> int:
-    """A whole number, no less than the least."""
     if not is_whole(x, least):
         raise FormulaError(f"{what} is a whole number from {least} on, not {x!r}")
     return int(x)

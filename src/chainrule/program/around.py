@@ -170,7 +170,6 @@ class Around:
             self.words.add(was)
 
     def function(self, function: Any) -> None:
-        """Look at what a function reads."""
         if not self.is_new(function):
             return
         if isinstance(function, partial):

@@ -70,7 +70,6 @@ def turned(chain: tuple[Product, list[Term]]) -> tuple[Product, list[Term]]:
 
 
 def build_chain(scalars: Product, factors: list[Term], way: Rewriting) -> Any:
-    """The term of a chain, a matrix."""
     rows, columns = factors[0].shape[0], factors[-1].shape[1]
     written_out = distributed(scalars, factors, way)
     if written_out is not None:

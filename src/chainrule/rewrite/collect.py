@@ -116,7 +116,6 @@ def flat(entries: dict[Term, Number], way: Rewriting) -> dict[Term, Number]:
 def taken_out(
     entries: dict[Term, Number], key: tuple[str, Any], sharing: list[Term], shape: Shape, way: Rewriting
 ) -> dict[Term, Number]:
-    """The terms of a sum with one factor taken out of those that share it."""
     rest = {unit: number for unit, number in entries.items() if unit not in sharing}
     inner: dict[Term, Number] = {}
     own_shape = shape if any(unit.shape for unit in sharing) else ()

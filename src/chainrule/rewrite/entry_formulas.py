@@ -117,12 +117,10 @@ def pointwise(op: Operation, entries: list[Any], settings: dict[str, Any]) -> An
 
 
 def plus(x: Any, y: Any) -> Any:
-    """A sum without zeros."""
     return y if is_number(x, 0) else x if is_number(y, 0) else x - y.inputs[0] if is_turned(y) else x + y
 
 
 def minus(x: Any, y: Any) -> Any:
-    """A difference without zeros."""
     return plus(x, -y)
 
 

@@ -104,7 +104,6 @@ def note_if_no_number(found: Any, inputs: Sequence[Any], way: Rewriting) -> None
 
 
 def is_infinite(x: Any) -> bool:
-    """Whether it is a number, or has one, that is infinite or none at all."""
     number = x.number if isinstance(x, Term) else x
     return number is not None and not np.all(np.isfinite(number))
 

@@ -155,7 +155,6 @@ def total_along(x: Term, axes: tuple[int, ...], way: Rewriting) -> Any:
 
 
 def without_axes(shape: Shape, axes: tuple[int, ...]) -> Shape:
-    """A shape without some of its axes."""
     return tuple([n for i, n in enumerate(shape) if i not in axes])
 
 
@@ -182,7 +181,6 @@ def is_copied(x: Term, axes: tuple[int, ...]) -> bool:
 
 
 def distributed_total(x: Term, entries: Any, axes: tuple[int, ...] | None, way: Rewriting) -> Any:
-    """The sum over some axes, term by term."""
     way.note("distribution")
     shape = () if axes is None else without_axes(x.shape, axes)
     table: dict[Term, Any] = {}

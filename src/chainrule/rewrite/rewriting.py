@@ -91,7 +91,6 @@ class Rewriting:
         return self.takes("expand") and self.distributions >= 0
 
     def note(self, law: str) -> None:
-        """Remember that a law was used."""
         self.used[law] = None
 
 

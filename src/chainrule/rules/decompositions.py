@@ -135,7 +135,6 @@ def leaving(change, vectors, values):
 
 
 def left_moved(dx, out, x):
-    """How the left vectors move."""
     values, right = svdvals(x), right_vectors(x)
     change = matmul(dx, right)
     inside = matmul(out, turned(matmul(swap(out), change), values, 1))
@@ -143,7 +142,6 @@ def left_moved(dx, out, x):
 
 
 def right_moved(dx, out, x):
-    """How the right vectors move."""
     values, left = svdvals(x), left_vectors(x)
     change = matmul(swap(dx), left)
     inside = matmul(out, turned(matmul(swap(change), out), values, -1))

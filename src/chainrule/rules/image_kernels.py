@@ -128,7 +128,6 @@ def convolved_weights(g, x, shape, groups, size, steps, around, spread, fits):
 
 @kernel
 def plus_for_channels(x, b):
-    """Images plus one number for each channel."""
     return plus(x, b.reshape(-1, 1, 1))
 
 

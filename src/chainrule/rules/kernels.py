@@ -428,7 +428,6 @@ def nan_where_singular(function, *matrices):
 
 @kernel
 def inverse(x):
-    """The inverses of matrices."""
     return nan_where_singular(np.linalg.inv, x)
 
 

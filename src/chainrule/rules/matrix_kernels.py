@@ -78,7 +78,6 @@ def orthogonal_factor(x):
 
 @kernel
 def triangular_factor(x):
-    """The triangle of a QR decomposition."""
     return nan_where_not_finite(lambda part: np.linalg.qr(part)[1], square_or_tall(x))
 
 

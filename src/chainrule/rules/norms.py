@@ -45,7 +45,6 @@ def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> 
 
 
 def vector_norm(x: Any, ord: Any, axis: int, keepdims: bool) -> Any:
-    """The norm of vectors along an axis."""
     if isinstance(ord, str):
         raise ShapeError(f"norm of a vector takes a number as ord, not {ord!r}")
     if ord == 2:

@@ -23,7 +23,6 @@ Places = Any
 
 
 def whole_numbers(indices: Places) -> Any:
-    """Places as plain whole numbers."""
     refuse_masked(indices, "an index")
     places = np.asarray(array_of(indices) if is_node(indices) else indices)
     if not places.size and places.dtype.kind == "f":

@@ -78,7 +78,6 @@ def median(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 
 def plain_shares(q: Any) -> Any:
-    """Shares as an array of doubles."""
     if holds_differentiable([q]):
         raise DtypeError("there is no derivative in the shares q: give plain numbers, or q.detach()")
     return np.asarray(array_of(q) if is_node(q) else q, np.float64)

@@ -180,11 +180,9 @@ class Plan:
         return f"∂{self.live.name(self.output)}/∂{self.live.name(step)}"
 
     def places(self, steps: Sequence[Step]) -> Mapping[Term, str]:
-        """Where the symbols of some steps stand."""
         return {self.term(step): self.cells[step] for step in steps}
 
     def forward(self, step: Step) -> str:
-        """How a step is computed, in cells."""
         assert step.op is not None
         given = [self.term(x) if isinstance(x, Step) else x for x in step.inputs]
         out = Term.__apply__(step.op, given, step.settings)

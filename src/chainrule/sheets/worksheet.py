@@ -31,7 +31,6 @@ class Worksheet:
 
     @property
     def blanks(self) -> tuple[Row, ...]:
-        """The lines that are to be filled in."""
         return tuple([row for row in self.plan.rows if row.blank])
 
     def save(self, path: str | Path, *, teacher: bool = False, filled: Mapping[str, float] | None = None) -> None:

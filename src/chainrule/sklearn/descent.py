@@ -316,5 +316,4 @@ def minimise_at_once(estimator: MultilayerPerceptron, objective: Objective, exam
 
 
 def dense(x: Any) -> Array:
-    """A part of the features as an array."""
     return x if isinstance(x, np.ndarray) else x.toarray()

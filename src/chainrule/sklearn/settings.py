@@ -18,7 +18,6 @@ Allowed = tuple[Callable[[Any], bool], str]
 
 
 def one_of(*choices: str) -> Allowed:
-    """One of some words."""
     return lambda given: isinstance(given, str) and given in choices, f"one of {', '.join(choices)}"
 
 

@@ -140,12 +140,10 @@ def between(x: Any, low: float, high: float) -> Any:
 
 
 def softsign(x: Any) -> Any:
-    """PyTorch's Softsign."""
     return x / (1 + cr.abs(x))
 
 
 def tanhshrink(x: Any) -> Any:
-    """PyTorch's Tanhshrink."""
     return x - cr.tanh(x)
 
 

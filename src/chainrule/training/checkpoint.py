@@ -157,7 +157,6 @@ def states_of(
     scheduler: LRScheduler | None = None,
     rng: np.random.Generator | None = None,
 ) -> dict[str, Any]:
-    """Copies of the states of all that is given."""
     states: dict[str, Any] = {}
     if model is not None:
         states["model"] = model.state_dict()

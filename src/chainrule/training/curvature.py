@@ -109,7 +109,6 @@ def largest_eigenvalue(times: Callable[[Vector], Vector], size: int) -> float:
 
 
 def flat(arrays: Sequence[Any]) -> Vector:
-    """Arrays as one vector, in double precision."""
     return np.concatenate([np.zeros(0), *(np.asarray(array, float).ravel() for array in arrays)])
 
 

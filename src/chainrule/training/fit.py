@@ -187,7 +187,6 @@ def predict(model: Module, x: Any, *, batch_size: int | None = 256) -> Any:
 
 
 def _inputs(x: Any, dtype: Any, batch_size: int | None) -> Iterator[Any]:
-    """The inputs in batches, as a model is called with them."""
     first = cast("list[Any]", x)[0] if isinstance(x, list) and x else None
     if _is_loader(x) or (isinstance(first, tuple) and is_several(cast("tuple[Any, ...]", first))):
         for batch in cast("Iterable[Any]", x):

@@ -127,7 +127,6 @@ def usual_epochs(rows: int, batch: int) -> int:
 
 
 def loss_of(classes: bool, weight: Array | None = None) -> nn.Module:
-    """The loss for classes or for numbers."""
     return nn.CrossEntropyLoss(weight=weight) if classes else nn.MSELoss()
 
 

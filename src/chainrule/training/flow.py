@@ -160,8 +160,6 @@ def entrywise(z: Tensor, h: Tensor) -> bool:
 
 
 def table_of(layers: Sequence[Layer], gradients: dict[int, tuple[Tensor, NDArray[Any]]]) -> Table:
-    """A row for each layer, and the verdict."""
-
     def size(node: Tensor) -> float:
         return float(np.linalg.norm(gradients[id(node)][1].astype(float))) if id(node) in gradients else 0.0
 

@@ -70,7 +70,6 @@ class Bar(Callback):
         self.draw(run, self.judged, rate(run.examples, row["seconds"]))
 
     def draw(self, run: Run, row: dict[str, Any], speed: str) -> None:
-        """Bring the bar to where the run is."""
         self.drawn = time.monotonic()
         within = run.batch if run.data.count else 0
         done = len(run.history) * (run.data.count or 1) + within
@@ -140,5 +139,4 @@ def fitting(row: dict[str, Any], room: int) -> str:
 
 
 def rate(examples: int, seconds: float) -> str:
-    """How many examples a second."""
     return f"{examples / seconds:,.0f} examples/s" if examples and seconds > 0 else ""

@@ -265,7 +265,6 @@ def draws_of(made_of: MadeOf, x: Any) -> list[Draw]:
 
 
 def named_settings(structure: Any, optimizer: Optimizer, numbers: Sequence[float]) -> list[dict[str, float]]:
-    """Each number that is a setting, by its name."""
     named: list[dict[str, float]] = [{} for _ in numbers]
 
     def note(name: str, place: int) -> float:

@@ -487,7 +487,6 @@ class Bar:
 
 
 def combinations(grid: Mapping[str, Iterable[Any]] | Sequence[Mapping[str, Any]]) -> list[Settings]:
-    """Every setting of a grid, or those that were listed."""
     if not isinstance(grid, Iterable):
         raise DtypeError(f"sweep: the grid is a dict of lists, or a list of settings, not {grid!r}")
     if not isinstance(grid, Mapping):

@@ -192,7 +192,6 @@ def values_of(name: str, text: str) -> list[Any]:
 
 
 def number_of(name: str, text: str) -> Any:
-    """A number that a setting may be."""
     try:
         number = int(text) if name in WHOLE else float(text)
     except ValueError:

@@ -65,7 +65,6 @@ def places_of(features: Sequence[Column]) -> tuple[list[int], list[int]]:
 
 
 def vectors_in(columns: Columns) -> list[Embedded]:
-    """The columns whose texts have vectors."""
     return [column for column in columns.features if isinstance(column, Embedded)]
 
 

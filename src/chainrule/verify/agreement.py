@@ -33,7 +33,6 @@ def broadcasts(shape: tuple[int, ...], into: tuple[int, ...]) -> bool:
 
 
 def squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """A shape without its ones."""
     return tuple([n for n in shape if n != 1])
 
 

@@ -57,7 +57,6 @@ class Hidden:
 
     @property
     def line(self) -> str:
-        """One line of a report."""
         because = f", because {self.because}" if self.because else ""
         return f"  in ∂/∂{self.wrt}: {self.name} at {self.place}{because}"
 

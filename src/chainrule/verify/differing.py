@@ -95,12 +95,10 @@ def worst(mine: Array, right: Array) -> tuple[int, ...]:
 
 
 def entry(at: tuple[int, ...]) -> str:
-    """A place in words."""
     return f"at [{', '.join(map(str, at))}]" if at else "there"
 
 
 def other_shape(mine: Array, right: Array, near: float) -> Differing:
-    """The differences between arrays of two shapes."""
     shapes = f"its shape is {mine.shape} and belongs {right.shape}"
     if mine.size == right.size and same(mine.ravel(), right.ravel(), near):
         fits = broadcasts(mine.shape, right.shape)
@@ -191,7 +189,6 @@ def line_by_line(mine: Array, right: Array, near: float) -> Differing | None:
 
 
 def by_factor(factor: float) -> Differing:
-    """A factor that all entries share."""
     if abs(factor + 1) < AGREE:
         return Differing("sign", "its sign is turned", -1.0)
     return Differing("factor", f"it is off by the factor {neat(factor)}", factor)

@@ -108,7 +108,6 @@ def otherwise(problem: Problem, found: Grade, graded: Callable[[Problem], Grade]
 def grade_on(
     read: Problem, answer: Any, asked: Sequence[str], values: Mapping[str, Any], steps: int, rate: float | None
 ) -> Grade:
-    """Grade an answer by its kind."""
     number = number_of(answer)
     known = {*values, *[read.names[step] for step in read.recorded if step in read.names]}
     if number is not None and (not isinstance(answer, str) or known.issuperset(read.leaves)):
@@ -469,7 +468,6 @@ def in_one(places: Sequence[str]) -> str:
 
 
 def once_each(mistakes: Sequence[Mistake]) -> tuple[Mistake, ...]:
-    """The first mistake of each name."""
     found: dict[str, Mistake] = {}
     for mistake in mistakes:
         found.setdefault(mistake.name, mistake)
@@ -529,7 +527,6 @@ def grade_training(
 
 
 def failing_line(error: BaseException) -> str:
-    """The line at which a function stopped."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

@@ -136,7 +136,6 @@ class Latex:
         return found
 
     def function(self, name: str) -> str:
-        """A function with parentheses around what it is of."""
         if self.text[self.at :].lstrip()[:1] in ("(", "\\", "^", "'"):
             return f" {name}"
         return f" {name}({self.group()})"

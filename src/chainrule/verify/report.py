@@ -116,7 +116,6 @@ COLUMNS = ("input", "shape", "worst at", "given", "differences", "off by", "orde
 
 
 def row_of(checked: Checked) -> tuple[Any, ...]:
-    """An input as a row of the table."""
     return (
         checked.name,
         str(checked.shape),

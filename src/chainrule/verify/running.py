@@ -118,7 +118,6 @@ def end(child: subprocess.Popen[bytes]) -> None:
 
 
 def ending(code: int) -> str:
-    """How a process ended, in words."""
     return f"by the signal {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
 
 

@@ -131,7 +131,6 @@ class Subject:
             owned.data = data
 
     def run(self) -> Array:
-        """The outputs, in a row."""
         raise NotImplementedError
 
     def forward_pass(self) -> Any:

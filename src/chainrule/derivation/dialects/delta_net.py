@@ -13,7 +13,6 @@ from chainrule.program.nets import Layer
 
 
 def the_net(story: Story) -> list[Block]:
-    """The layers and their shapes."""
     s, n = story.symbols, story.examples
     rows: list[tuple[Words | Equation, ...]] = []
     for number in range(1, story.last + 1):

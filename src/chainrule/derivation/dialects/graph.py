@@ -234,7 +234,6 @@ class Teller:
         )
 
     def leaves(self) -> list[Block]:
-        """The gradients that were asked for."""
         asked = self.tape.wrt or [node for node in self.tape.order if node.op is None]
         shown = asked
         if len(asked) > MOST_NODES:

@@ -48,7 +48,6 @@ def may_cancel(x: Any, y: Any) -> bool:
 
 
 def divisors(x: Any) -> set[Term]:
-    """The letters that a term divides by."""
     return {letter for below in denominators(x) for letter in symbols_in(below)}
 
 

@@ -208,7 +208,6 @@ class Answer:
         return listed([said(self.typed.symbol(name)) for name in self.typed.wrt])
 
     def told(self) -> Derivation:
-        """The whole answer."""
         if self.values is None:
             base, slopes = self.without_numbers(), {}
         elif self.term.shape:

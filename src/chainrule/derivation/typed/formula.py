@@ -67,7 +67,6 @@ class TypedFormula:
         return self.parsed.output or output_name(self.names)
 
     def size(self, name: str) -> int:
-        """How many entries a name has."""
         return math.prod(self.shapes[name])
 
     @cached_property

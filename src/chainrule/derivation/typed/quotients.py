@@ -90,7 +90,6 @@ def distance(x: Array, y: Array) -> float:
 
 
 def size_of(x: Array) -> float:
-    """The size of the largest entry."""
     return float(np.abs(x).max(initial=0.0))
 
 

@@ -279,7 +279,6 @@ class Auditor:
         return told("overwritten", f"{last[0].line}, the gradient of {claim.name}", says)
 
     def graded(self, reading: Reading, wrong: Sequence[Claim], base: float) -> dict[Claim, tuple[Mistake, ...]]:
-        """The mistakes of wrong claims, by the locator."""
         replay = reading.replay
         scales = {claim: base * claim.factor for claim in wrong}
         working = replay.working(scales)

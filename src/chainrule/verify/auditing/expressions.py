@@ -86,13 +86,11 @@ class Expressions(ABC):
         return list(islice(x, MOST_ROUNDS))
 
     def function(self, node: ast.FunctionDef | ast.Lambda, scope: Scope) -> Function:
-        """A function, with the defaults of its arguments."""
         defaults = [self.value(x, scope) for x in node.args.defaults]
         more = [None if x is None else self.value(x, scope) for x in node.args.kw_defaults]
         return Function(node, scope, self.cell, None, defaults, more)
 
     def value(self, node: ast.expr | None, scope: Scope) -> Any:
-        """What an expression stands for, by its kind."""
         if node is None:
             return None
         find = getattr(self, f"of_{type(node).__name__.lower()}", None)

@@ -196,7 +196,6 @@ def among_zeros(x: Any, *, key: Any, shape: tuple[int, ...]) -> Any:
 
 
 def flat(x: Any) -> list[Any]:
-    """What is in nested lists."""
     return [leaf for part in x for leaf in flat(part)] if isinstance(x, list | tuple) else [x]
 
 

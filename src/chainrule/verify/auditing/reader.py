@@ -532,7 +532,6 @@ class Reader(Expressions):
         return scope.given if gives else None
 
     def arguments(self, f: Function, args: list[Any], settings: dict[str, Any]) -> dict[str, Any]:
-        """The names of a function's arguments with what was given for them."""
         names = [x.arg for x in (*f.node.args.posonlyargs, *f.node.args.args)]
         given = [f.owner, *args] if f.owner is not None else args
         found: dict[str, Any] = dict(zip(names, given, strict=False))

@@ -171,7 +171,6 @@ class Walk:
         return np.asarray(step.op.partial(slot, out, given, step.settings), np.float64)
 
     def fitted(self, share: Any, x: Step) -> Any:
-        """A share in the shape of the input that it is for."""
         share = np.asarray(share, np.float64)
         if share.shape == x.shape:
             return share
