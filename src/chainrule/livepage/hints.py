@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.operation import Pointwise
 from chainrule.core.state import Quiet
 from chainrule.errors import UNFIT
 from chainrule.livepage.passes import leaf_names, printed
@@ -33,22 +32,6 @@ DIGITS = 7
 """Digits in which the numbers of two mistakes are compared."""
 Hint = tuple[int, str, str, str]
 """Of which step a mistake is, its name, what was done, and how to mend it."""
-
-
-class Traced(Walk):
-    """A walk over stand-ins: every share is a step of what will be printed."""
-
-    def raw(self, step: Step, slot: int, g: Any) -> Any:
-        assert step.op is not None
-        return step.op.pull(slot, g, self.numbers[step], self.inputs(step), step.settings)
-
-    def slope(self, step: Step, slot: int, out: Any = None, inputs: Sequence[Any] | None = None) -> Any:
-        assert isinstance(step.op, Pointwise)
-        out = self.numbers[step] if out is None else out
-        return step.op.partial(slot, out, self.inputs(step) if inputs is None else inputs, step.settings)
-
-    def fitted(self, share: Any, x: Step) -> Any:
-        return share
 
 
 def print_hints(subject: Subject, asked: Collection[int]) -> tuple[str, list[Hint]] | None:
@@ -94,7 +77,7 @@ def printed_changes(
             for step in problem.program.leaves
         ]
         numbers = record(problem.program, held)
-        walk = Traced(problem, dict(zip(problem.program.steps, numbers, strict=True)))
+        walk = Walk(problem, dict(zip(problem.program.steps, numbers, strict=True)))
         told.clear()
         found: list[Any] = []
         for step, change in known:

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from chainrule.core import Value
+from chainrule.core.differential import unknown
 from chainrule.core.graph import backward_order, pullback
 from chainrule.core.labels import find_labels, names_by_role
 from chainrule.core.operation import Fused, Pointwise
-from chainrule.core.operators import NO_SETTINGS
 from chainrule.core.state import Quiet
 from chainrule.core.term import Term
 from chainrule.errors import UNFIT, GraphError
@@ -30,9 +30,9 @@ from chainrule.rewrite import simplify
 from chainrule.rewrite.local import handed_back
 
 LONGEST_LABEL, LONGEST_NAME, LONGEST_FORMULA, LONGEST_FACTOR, LONGEST_INSIDE = 40, 24, 30, 20, 10
+"""Signs of a text; what is longer is cut, and a formula is left out for the name of its operation."""
 IN_NAMES = "_.[]'…"
 """Signs that names have in them; any other would read as an operation beside others."""
-"""Signs of a text; what is longer is cut, and a formula is left out for the name of its operation."""
 ACCURACY = 1e-4
 """How closely a leaf's gradient agrees with that of one backward pass in single precision."""
 
@@ -114,7 +114,7 @@ class Live:
                 again += 1
                 name = f"{label} ({again})" if label else f"{kind}{count[kind]}"
             if step in written:
-                found[step] = Term(None, (), NO_SETTINGS, step.shape, label=name)
+                found[step] = unknown(name, step.shape)
             if label:
                 given.add(name)
         return found
@@ -286,7 +286,7 @@ class Live:
         """What an operation on arrays does to the gradient g on the way to an input, in symbols."""
         assert step.op is not None
         letters = [self.letters[x] if isinstance(x, Step) else x for x in step.inputs]
-        g = Term(None, (), NO_SETTINGS, step.shape, label="g")
+        g = unknown("g", step.shape)
         try:
             out = Term.__apply__(step.op, letters, step.settings)
             found = handed_back(step.op, slot, g, out, letters, step.settings)

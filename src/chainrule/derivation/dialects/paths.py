@@ -18,7 +18,7 @@ from chainrule.derivation.record import Block, Equation, Heading, Meaning, Note,
 from chainrule.derivation.request import Explanation, Request
 from chainrule.derivation.scalars.graph import Edge, Node, ScalarGraph
 from chainrule.derivation.scalars.links import Maker, finite, sum_of
-from chainrule.derivation.scalars.paths import Nudge, count_of_paths, followed, largest_paths, leads, nudged
+from chainrule.derivation.scalars.paths import Nudge, count_of_paths, followed, largest_paths, nudged
 from chainrule.derivation.scalars.slopes import Slopes
 from chainrule.derivation.scalars.targets import each_target
 from chainrule.derivation.tape.tape import Tape, where_defined
@@ -198,7 +198,8 @@ def paths_story(maker: Maker, number: int | float, request: Request) -> list[Blo
     lead = "One path leads" if number == 1 else f"{many[0].upper()}{many[1:]} paths lead"
     maker.environment[derivative(above, below)] = gradient
     ways = [tuple([(edge.target, edge.slot) for edge in path]) for path in largest_paths(graph, request.top)]
-    shown = [followed(graph, way) for way in chosen(ways, lambda ways: all([leads(graph, way) for way in ways]))]
+    leads = chosen(ways, lambda ways: all([len(followed(graph, way)) == len(way) for way in ways]))
+    shown = [followed(graph, way) for way in leads]
     values = [carried(graph, path) for path in shown]
     rows = tuple(
         [

@@ -124,24 +124,14 @@ Way = Sequence[tuple[int, int]]
 """A path by the entries that it comes to, each with the slot by which it gets there."""
 
 
-def leads(graph: ScalarGraph, way: Way) -> bool:
-    """Whether a graph of entries has all edges of a path."""
-    sources = [0, *[target for target, _ in way]]
-    return all(
-        [
-            k < len(graph) and any([(edge.target, edge.slot) == step for edge in graph.departures[k]])
-            for k, step in zip(sources, way, strict=False)
-        ]
-    )
-
-
 def followed(graph: ScalarGraph, way: Way) -> list[Edge]:
-    """The edges of a path."""
-    sources = [0, *[target for target, _ in way]]
-    return [
-        next(edge for edge in graph.departures[k] if (edge.target, edge.slot) == step)
-        for k, step in zip(sources, way, strict=False)
-    ]
+    """The edges of a path, as far as a graph of entries has them."""
+    path: list[Edge] = []
+    for step in way:
+        k = path[-1].target if path else 0
+        there = graph.departures[k] if k < len(graph) else []
+        path += [edge for edge in there if (edge.target, edge.slot) == step]
+    return path
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,11 @@ def forward(
     return computed, used
 
 
+def in_double(x: Any) -> Any:
+    """Numbers in double precision; what only stands in for some is left to whoever computes with it."""
+    return x if takes_over(x) else np.asarray(x, np.float64)
+
+
 class Arrival(NamedTuple):
     """A gradient `g` that arrives at a step of a pass, where some of it is for the input in one slot."""
 
@@ -156,7 +161,7 @@ class Walk:
         """The same before it is summed over what was repeated to fit."""
         assert step.op is not None
         # A single number needs none of the kernels that arrays have, which would be recorded at their first use.
-        g = np.asarray(g)[()]
+        g = g if takes_over(g) else np.asarray(g)[()]
         if isinstance(step.op, Whole):
             if (step, slot) not in self._backs:
                 self._backs[step, slot] = step.op.back(slot, self.inputs(step), step.settings)
@@ -168,11 +173,11 @@ class Walk:
         assert isinstance(step.op, Pointwise)
         out = self.numbers[step] if out is None else out
         given = self.inputs(step) if inputs is None else inputs
-        return np.asarray(step.op.partial(slot, out, given, step.settings), np.float64)
+        return in_double(step.op.partial(slot, out, given, step.settings))
 
     def fitted(self, share: Any, x: Step) -> Any:
-        share = np.asarray(share, np.float64)
-        if share.shape == x.shape:
+        share = in_double(share)
+        if share.shape == x.shape or takes_over(share):
             return share
         if share.ndim >= x.ndim and np.broadcast_shapes(share.shape, x.shape) == share.shape:
             return sum_to(share, x.shape)
