@@ -98,10 +98,7 @@ def repeat(x: Any, repeats: Places, axis: int | None = None) -> Any:
     >>> cr.repeat(np.array([1.0, 2.0]), [2, 1])
     array([1., 1., 2.])
     """
-    x = gathered(x)
-    if axis is None:
-        x, axis = ravel(x), 0
-    axis = an_axis(axis, len(shape_of(x)))
+    x, axis = with_axis(gathered(x), axis)
     return index(x, key=along(axis, np.repeat(np.arange(shape_of(x)[axis]), np.asarray(repeats))))
 
 
@@ -379,6 +376,11 @@ def an_axis(axis: int, count: int) -> int:
     if not -count <= axis < count:
         raise ShapeError(f"axis {axis} does not exist: there are {count}")
     return int(axis) % count
+
+
+def with_axis(x: Any, axis: int | None) -> tuple[Any, int]:
+    """An array and one of its axes; without one, all entries in a row and its axis."""
+    return (ravel(x), 0) if axis is None else (x, an_axis(axis, len(shape_of(x))))
 
 
 def some_axes(axes: int | Sequence[int] | None, count: int) -> tuple[int, ...]:

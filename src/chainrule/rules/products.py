@@ -12,7 +12,7 @@ from chainrule.core.operation import composed, is_mask, is_node
 from chainrule.errors import ShapeError
 from chainrule.rules import linear, multiplication, pointwise
 from chainrule.rules.algebra import dot, matmul
-from chainrule.rules.arrange import along, an_axis, moveaxis, ravel, some_axes
+from chainrule.rules.arrange import along, an_axis, moveaxis, ravel, some_axes, with_axis
 from chainrule.rules.composed import gathered, multiplied, shape_of, sum
 from chainrule.rules.linear import index, reshape, transpose
 
@@ -143,9 +143,8 @@ def cumprod(x: Any, axis: int | None = None) -> Any:
     kind = multiplied(getattr(x, "dtype", None))
     if kind is not None:
         x = linear.astype(x, dtype=kind)
-    if axis is None:
-        x, axis = ravel(x), 0
-    return multiplication.cumprod(x, axis=an_axis(axis, len(shape_of(x))))
+    x, axis = with_axis(x, axis)
+    return multiplication.cumprod(x, axis=axis)
 
 
 @composed

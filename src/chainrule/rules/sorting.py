@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.core.operation import composed, holds_differentiable, is_node
 from chainrule.errors import DtypeError, ShapeError
 from chainrule.rules import linear, logic, order, pointwise
-from chainrule.rules.arrange import along, an_axis, moveaxis, ravel, some_axes
+from chainrule.rules.arrange import along, an_axis, moveaxis, some_axes, with_axis
 from chainrule.rules.composed import alike, array_of, gathered, require_numbers, shape_of
 from chainrule.rules.linear import index, reshape
 from chainrule.rules.order import Places, whole_numbers
@@ -29,10 +29,7 @@ def sort(x: Any, axis: int | None = -1, descending: bool = False, stable: bool =
     array([3., 2., 1.])
     """
     require_numbers(x, "the order")
-    x = gathered(x)
-    if axis is None:
-        x, axis = ravel(x), 0
-    an_axis(axis, len(shape_of(x)))
+    x, axis = with_axis(gathered(x), axis)
     return order.take_along_axis(x, order.argsort(x, axis=axis, descending=descending), axis=axis)
 
 
@@ -140,10 +137,7 @@ def take(x: Any, indices: Places, axis: int | None = None, mode: str = "raise") 
     >>> cr.take(np.array([10.0, 20.0, 30.0]), [2, 0, 2])
     array([30., 10., 30.])
     """
-    x = gathered(x)
-    if axis is None:
-        x, axis = ravel(x), 0
-    axis = an_axis(axis, len(shape_of(x)))
+    x, axis = with_axis(gathered(x), axis)
     if mode == "raise" and getattr(indices, "origin", None) is not None:
         return picked(x, indices, axis)
     places, length = whole_numbers(indices), shape_of(x)[axis]
