@@ -71,12 +71,35 @@ def test_who_trains_a_network_loads_no_table_and_no_mathematics():
         "training.fit_table",
         "training.checkpoint",
         "codegen.as_numpy",
+        "codegen.scanned",
         "codegen.statements",
+        "core.forward",
         "maths",
         "nn.attention",
+        "nn.hooks",
         "nn.recurrent",
     )
     assert not {f"chainrule.{name}" for name in unused} & loaded
+
+
+def test_a_named_tuple_is_as_that_of_typing():
+    declared = (
+        "class Pair(NamedTuple):\n  'Two.'\n  a: int\n  b: list[int] = []\n  def both(self): return (self.a, *self.b)"
+    )
+    made = []
+    for module in ("typing", "chainrule.named"):
+        space = {"__name__": __name__}
+        exec(f"from __future__ import annotations\nfrom {module} import NamedTuple\n{declared}", space)
+        made.append(space["Pair"])
+    theirs, ours = made
+    for kind in made:
+        assert repr(kind(1, b=[2])) == "Pair(a=1, b=[2])"
+        assert kind(1)._replace(b=[3]).both() == (1, 3)
+        with pytest.raises(TypeError, match="missing 1 required positional argument: 'a'"):
+            kind()
+    for name in ("__name__", "__qualname__", "__module__", "__doc__", "__bases__", "_fields", "_field_defaults"):
+        assert getattr(ours, name) == getattr(theirs, name)
+    assert dir(ours) == [name for name in dir(theirs) if name != "__orig_bases__"]
 
 
 def test_a_package_goes_to_another_process_as_modules_do():

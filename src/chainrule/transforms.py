@@ -19,7 +19,6 @@ from typing import Any, SupportsIndex, cast
 import numpy as np
 
 from chainrule.core import Value, graph
-from chainrule.core.forward import tangents_of
 from chainrule.core.graph import DIFFERENTIABLE, from_array
 from chainrule.core.mapped import Mapped, core, filled, levels_of, looped, on_core, running
 from chainrule.core.operation import compositions, in_doubles, is_node, refuse_masked
@@ -281,6 +280,8 @@ class Run:
 
     def push(self, tangents: list[Any]) -> list[Any]:
         """Forward mode, from tangents of the inputs to tangents of the outputs."""
+        from chainrule.core.forward import tangents_of  # training goes backward
+
         return self.walk(self.inputs, tangents, self.outputs, tangents_of)
 
     def walk(self, start: list[Any], given: list[Any], end: list[Any], along: Function) -> list[Any]:

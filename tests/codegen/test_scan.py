@@ -11,7 +11,7 @@ from programs import RUNS, in_threads  # pyright: ignore[reportMissingImports]  
 
 import chainrule as cr
 from chainrule.codegen.native import machine
-from chainrule.codegen.scanned import ADVANCES, STAYS
+from chainrule.codegen.version import ADVANCES, STAYS
 from chainrule.core.instructions import FIRST_INPUT
 from chainrule.errors import DtypeError, ShapeError
 

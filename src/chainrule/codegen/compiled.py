@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from functools import update_wrapper
@@ -17,7 +16,6 @@ import numpy as np
 
 from chainrule.codegen.copied import made_again
 from chainrule.codegen.laws import shortened
-from chainrule.codegen.scanned import scan
 from chainrule.codegen.simplified import with_numbers
 from chainrule.codegen.version import RUNS, Version, default_target, plain
 from chainrule.collector import without_collector
@@ -33,6 +31,7 @@ from chainrule.errors import ChainruleError, DtypeError, GraphError
 from chainrule.kinds import what_is
 from chainrule.program import Kind, Step, Trace, trace
 from chainrule.program.trace import is_data, leaf_of, names_of_arguments, traced_again
+from chainrule.threads import RLock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,7 +74,7 @@ class Compiled:
         """Arguments that are no data, of all programs."""
         self.anew: Counter[str] = Counter()
         """Why it was traced anew: what around it became another thing, by name."""
-        self.lock = threading.RLock()
+        self.lock = RLock()
 
     def __repr__(self) -> str:
         made = [version.made_for for version in self.versions.values()]
@@ -137,6 +136,8 @@ class Compiled:
         """
         if is_followed(flatten((carry, each))[0]):
             raise GraphError(f"scan of {self.name} has no derivative, and is no part of a program: loop over the steps")
+        from chainrule.codegen.scanned import scan  # most functions are called step by step
+
         self.forget_if_changed()
         return scan(self, carry, each, steps)
 

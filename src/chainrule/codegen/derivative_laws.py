@@ -56,9 +56,9 @@ def factor_before_sum(b: Builder, step: Step) -> Any:
 @law("outer links before inner ones", "mul", into=LATE_LAWS)
 def outer_first(b: Builder, step: Step) -> Any:
     """x·(a·x² + b)·t is x·t·(a·x² + b), if t has more steps behind it: where it has become 0, x³ may be infinite."""
-    for product, outer in (step.inputs, step.inputs[::-1]):
-        if is_only(product, "mul") and is_only(product.inputs[1], "add", "sub"):
-            x, inner = product.inputs
+    for several, outer in (step.inputs, step.inputs[::-1]):
+        if is_only(several, "mul") and is_only(several.inputs[1], "add", "sub"):
+            x, inner = several.inputs
             if is_free(b, outer) and len(reached([outer])) > len(reached([inner])):
                 return b.step("mul", b.step("mul", x, outer), inner)
     return None

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import update_wrapper
@@ -28,6 +27,7 @@ from chainrule.errors import DtypeError, GraphError, ShapeError
 from chainrule.kinds import Array, is_real, what_is
 from chainrule.program.around import Around
 from chainrule.program.trace import names_of_arguments
+from chainrule.threads import RLock
 
 
 class Frozen:
@@ -51,7 +51,7 @@ class Frozen:
         self.latest: Recorded | None = None
         self.anew: Counter[str] = Counter()
         """Why it was recorded anew: what around it became another thing, by name."""
-        self.lock = threading.RLock()
+        self.lock = RLock()
         if self.graph is not None:
             with without_collector():
                 self.latest = Recorded(f, self.name, Reading(self.graph), np.empty(0), [])

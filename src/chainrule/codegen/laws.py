@@ -78,7 +78,8 @@ def shortened(trace: Trace) -> tuple[Trace, Counter[str]]:
 
 def is_only(x: Any, *names: str) -> bool:
     """Whether a step is one of these operations."""
-    return name_of(x) in names
+    op = getattr(x, "op", None)
+    return op is not None and op.name in names
 
 
 @law("numbers worked out")

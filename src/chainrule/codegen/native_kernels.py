@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from chainrule.core.instructions import CONSTANTS, FLOATS, Code, Convolution, Pool, Reduction, Row
 from chainrule.core.place import Place, steps_of
+from chainrule.named import NamedTuple
 from chainrule.program import Step
 from chainrule.program.steps import axes_along, steps_in
 from chainrule.rules import slides

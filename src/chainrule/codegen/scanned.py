@@ -10,16 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.codegen.version import Version, plain
+from chainrule.codegen.version import ADVANCES, STAYS, Version, plain
 from chainrule.core.graph import Node
 from chainrule.core.instructions import FIRST_INPUT
 from chainrule.core.tree import flatten, outline, unflatten
 from chainrule.errors import DtypeError, ShapeError
 from chainrule.kinds import is_whole
 from chainrule.program import Step
-
-STAYS, ADVANCES = -1, -2
-"""Roles of a program's inputs in a scan, beside the place of the result that an input becomes."""
 
 
 def scan(compiled: Any, carry: Any, each: Any, steps: int | None) -> tuple[Any, Any]:

@@ -48,7 +48,8 @@ class Builder:
         """What was made, or asked for again, in this pass."""
         self.settled: set[Step] = set()
         """Steps that no law fits, whatever else there is."""
-        self.by_operation: dict[str, list[tuple[str, Law]]] = {}
+        self.by_operation: dict[str, tuple[list[tuple[str, Law]], bool]] = {}
+        """The laws that may fit an operation, and whether none of them looks around."""
         self.readers: Counter[Step] = Counter()
         """How often each step of the program is read, given back or named; known when the last laws are tried."""
         self.program: Sequence[Step] = ()
@@ -94,7 +95,7 @@ class Builder:
         """What the first law that fits makes of a step; the step itself where none does."""
         if step in self.settled:
             return step
-        laws = self.laws_for(step)
+        laws, settles = self.laws_for(step)
         for name, law in laws:
             made = law(self, step)
             if made is None or made is step:
@@ -104,22 +105,23 @@ class Builder:
             if made.shape == step.shape and made.dtype == step.dtype:
                 self.fired[name] += 1
                 return made
-        if not any([getattr(law, "around", False) for _, law in laws]):
+        if settles:
             self.settled.add(step)
         return step
 
-    def laws_for(self, step: Step) -> Sequence[tuple[str, Law]]:
-        """The laws that may fit a step: those for its operation, and those for all."""
+    def laws_for(self, step: Step) -> tuple[Sequence[tuple[str, Law]], bool]:
+        """The laws that may fit a step, those for its operation and those for all; and whether none looks around."""
         op = step.op
         name = "" if op is None else op.name
         found = self.by_operation.get(name)
         if found is None:
             each = isinstance(op, Pointwise)
-            found = self.by_operation[name] = []
+            fit: list[tuple[str, Law]] = []
             for known in self.laws:
                 operations, pointwise = getattr(known[1], "scope", EVERY)
                 if operations is None or name in operations or (each and pointwise):
-                    found.append(known)
+                    fit.append(known)
+            found = self.by_operation[name] = fit, not any([getattr(law, "around", False) for _, law in fit])
         return found
 
     def constant(self, number: Any, dtype: Any = np.float64) -> Step:
@@ -180,7 +182,7 @@ def simplified(
 
 
 def one_pass(trace: Trace, builder: Builder) -> Trace:
-    """Every step that some output needs, made anew from the leaves up."""
+    """Every step that some output needs, made anew from the leaves up; the same trace where nothing is new."""
     builder.met.clear()
     made: dict[Step, Step] = {}
     needed = reached(trace.program.outputs)
@@ -203,6 +205,8 @@ def one_pass(trace: Trace, builder: Builder) -> Trace:
             made[step] = builder.lawful(builder.plain(step.op, inputs, settings, number))  # type: ignore[arg-type]
             if len(builder.met) == before and made[step].op is step.op:
                 builder.fired["equal lines are one"] += 1
+    if not builder.fired and len(made) == len(trace.program.steps) and all([now is x for x, now in made.items()]):
+        return trace
     return renewed(trace, made, builder)
 
 

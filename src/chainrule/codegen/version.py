@@ -6,7 +6,6 @@ Whoever runs kernels waits for no printer: what writes source loads when source 
 from __future__ import annotations
 
 import builtins
-import threading
 from collections import Counter
 from collections.abc import Callable
 from functools import cached_property
@@ -22,6 +21,7 @@ from chainrule.core.instructions import Plan
 from chainrule.core.tree import LEAF, unflatten
 from chainrule.errors import DtypeError, FileError
 from chainrule.program import Step, Trace
+from chainrule.threads import Local
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,6 +37,9 @@ TARGETS = ("numpy", "jax", "javascript", "c")
 SUFFIXES = {".py": "numpy", ".js": "javascript", ".c": "c", ".onnx": "onnx"}
 """What a file's ending says that it is written in."""
 
+STAYS, ADVANCES = -1, -2
+"""Roles of a program's inputs in many steps, beside the place of the result that an input becomes."""
+
 
 def default_target() -> str:
     """The kernels, where they were built."""
@@ -50,7 +53,7 @@ def plain(x: Any) -> Any:
     return np.asarray(x) if isinstance(x, np.ndarray) else x
 
 
-class InThread(threading.local):
+class InThread(Local):
     """A written function with a workspace of its own in every thread."""
 
     def __init__(self, function: Callable[..., Any], workspace: Callable[[], Any], results: int) -> None:

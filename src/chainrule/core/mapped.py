@@ -15,7 +15,6 @@ results are stacked: that is right for all of them.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -28,6 +27,7 @@ from chainrule.core.stand_in import Argument, Shape
 from chainrule.core.state import Quiet, unwrap
 from chainrule.core.tree import flatten, unflatten
 from chainrule.errors import GraphError, ShapeError
+from chainrule.threads import Local
 
 
 class Level:
@@ -43,7 +43,7 @@ class Level:
         return self.number < other.number
 
 
-class Running(threading.local):
+class Running(Local):
     """The maps that run in this thread, from the outermost to the innermost."""
 
     def __init__(self) -> None:

@@ -10,9 +10,10 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 from chainrule.core.place import Place, Range
+from chainrule.named import NamedTuple
 
 VARIABLES = "CHAINRULE_THREADS", "OMP_NUM_THREADS"
 """What says in the environment how many threads may work at a time; the first that is set counts."""

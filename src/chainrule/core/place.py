@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+
+from chainrule.named import NamedTuple
 
 Range = tuple[int, int]
 """From the first to behind the last."""

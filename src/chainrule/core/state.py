@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from contextlib import ContextDecorator
 from contextvars import ContextVar, copy_context
@@ -11,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ChainruleError
+from chainrule.threads import Local, Lock
 
 
-class Switches(threading.local):
+class Switches(Local):
     """What the engines ask before they record.
 
     `recording`: nodes remember their inputs. `anomaly`: every result is checked for nan and infinity.
@@ -43,7 +43,7 @@ that number is not 0.
 """
 
 _unusual = 0
-_lock = threading.Lock()
+_lock = Lock()
 
 
 def count_unusual(step: int) -> None:

@@ -12,7 +12,6 @@ would hold for that example alone.
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Sequence
 from types import FrameType
 from typing import Any
@@ -29,6 +28,7 @@ from chainrule.core.operators import NO_SETTINGS
 from chainrule.core.stand_in import Argument, Shape
 from chainrule.core.state import Quiet, count_unusual, switches
 from chainrule.errors import DtypeError, GraphError
+from chainrule.threads import Local
 
 
 class Recording:
@@ -105,7 +105,7 @@ def nothing() -> None:
     """What no profiler has to do."""
 
 
-class Active(threading.local):
+class Active(Local):
     """What runs in this thread, the innermost last: recordings, and what they were asked by NumPy."""
 
     def __init__(self) -> None:

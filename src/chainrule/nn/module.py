@@ -17,10 +17,11 @@ from chainrule.core.state import SILENCE, noise, quietly
 from chainrule.core.tensor import Tensor
 from chainrule.errors import ChainruleError, DtypeError, ShapeError
 from chainrule.kinds import is_real, is_whole
-from chainrule.nn.hooks import Hooks, RemovableHandle
 from chainrule.rules.composed import gathered
 
 if TYPE_CHECKING:
+    from chainrule.core.handles import RemovableHandle
+    from chainrule.nn.hooks import Hooks
     from chainrule.nn.summary import Summary
 
 Owned = TypeVar("Owned", bound=Tensor)
@@ -155,6 +156,8 @@ class Module:
 
     def _hooked(self) -> Hooks:
         if self.watchers is None:
+            from chainrule.nn.hooks import Hooks  # few modules are watched
+
             self.watchers = Hooks()
         return self.watchers
 

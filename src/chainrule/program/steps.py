@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from enum import Enum
 from functools import cached_property, partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from chainrule.core.operators import NO_SETTINGS
 from chainrule.core.stand_in import Shaped
 from chainrule.core.walk import finished_first, made_from
 from chainrule.errors import GraphError
+from chainrule.named import NamedTuple
 
 Shape = tuple[int, ...]
 

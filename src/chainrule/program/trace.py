@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from inspect import Parameter, signature
 from types import CodeType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from chainrule.core.traced import Recording, Traced
 from chainrule.core.tree import DICTS, flatten, unflatten
 from chainrule.errors import DtypeError, GraphError
 from chainrule.kinds import what_is
+from chainrule.named import NamedTuple
 from chainrule.program.steps import Kind, Program, Step, replaced
 
 ARRAYS = (float, np.floating, np.ndarray)

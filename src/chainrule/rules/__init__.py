@@ -68,15 +68,15 @@ CLOSED = {
 }
 """The rooms that are closed at first, with the functions that each declares."""
 
-INNER = (
-    "beyond_rounding cofactors conv2d_input conv2d_plus conv2d_weight eigenvectors layer_norm left_vectors "
-    "orthogonal_factor pick_at_largest put_at_largest reciprocal_gaps right_vectors self_attention sign_of_det "
-    "sinc_slope triangular_factor"
-)
+INNER = frozenset({
+    "beyond_rounding", "cofactors", "conv2d_input", "conv2d_plus", "conv2d_weight", "eigenvectors", "layer_norm",
+    "left_vectors", "orthogonal_factor", "pick_at_largest", "put_at_largest", "reciprocal_gaps", "right_vectors",
+    "self_attention", "sign_of_det", "sinc_slope", "triangular_factor",
+})  # fmt: skip
 """What of the closed rooms is not public, since rules alone are made of it."""
 
 PUBLIC = {
-    f"{__name__}.{room}": " ".join([name for name in names.split() if name not in INNER.split()])
+    f"{__name__}.{room}": " ".join([name for name in names.split() if name not in INNER])
     for room, names in {**OPEN, **CLOSED}.items()
 }
 """The public functions of all rooms, by module."""

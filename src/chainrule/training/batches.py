@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from inspect import signature
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from chainrule.core.tensor import Tensor
 from chainrule.data.loader import DataLoader, checked_batch_size, order_of
 from chainrule.data.structure import leaves, lengths, mapped, shapes, structured
 from chainrule.errors import ChainruleError, DtypeError, ShapeError
+from chainrule.named import NamedTuple
 from chainrule.nn.module import NUMBERED, Module, refuse_texts
 
 if TYPE_CHECKING:  # slow to load

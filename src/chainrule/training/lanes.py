@@ -18,8 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.codegen.compiled import compile as compiled
-from chainrule.codegen.scanned import ADVANCES, STAYS
-from chainrule.codegen.version import plain
+from chainrule.codegen.version import ADVANCES, STAYS, plain
 from chainrule.core.instructions import aligned, rounded_up
 from chainrule.core.state import Quiet
 from chainrule.data.loader import order_of

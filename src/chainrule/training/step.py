@@ -13,14 +13,13 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Hashable, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from chainrule.codegen.compiled import refuse_if_different
 from chainrule.codegen.laws import shortened
-from chainrule.codegen.scanned import ADVANCES, STAYS
-from chainrule.codegen.version import RUNS, Version, default_target, plain
+from chainrule.codegen.version import ADVANCES, RUNS, STAYS, Version, default_target, plain
 from chainrule.collector import without_collector
 from chainrule.core.graph import from_array
 from chainrule.core.instructions import FIRST_INPUT
@@ -30,6 +29,7 @@ from chainrule.core.tree import flatten, unflatten
 from chainrule.data.structure import mapped
 from chainrule.errors import DtypeError, GraphError, ShapeError
 from chainrule.kinds import Array
+from chainrule.named import NamedTuple
 from chainrule.nn.module import Module
 from chainrule.optim.optimizer import Optimizer
 from chainrule.program import Step

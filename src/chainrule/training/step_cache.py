@@ -9,18 +9,19 @@ all this package's own are kept: what they compute is settled by what is looked 
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Hashable, Sequence
 from types import FunctionType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from chainrule.codegen.version import Version
 from chainrule.core.operation import Operation
 from chainrule.core.tensor import Tensor
+from chainrule.named import NamedTuple
 from chainrule.nn.draws import is_generator
 from chainrule.nn.module import Module, Parameter
+from chainrule.threads import Lock
 from chainrule.training.step_program import Draw, Example, MadeOf
 from chainrule.training.step_state import is_written_here
 
@@ -108,7 +109,7 @@ class StepCache:
 
     def __init__(self) -> None:
         self.programs: dict[Hashable, Recorded] = {}
-        self.lock = threading.Lock()
+        self.lock = Lock()
 
     def get(self, key: Hashable) -> Recorded | None:
         return None if key is None else self.programs.get(key)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from chainrule.core.traced import watched_refusals
 from chainrule.core.tree import flatten
 from chainrule.data.structure import mapped
 from chainrule.errors import GraphError
+from chainrule.named import NamedTuple
 from chainrule.nn.module import Module
 from chainrule.nn.stateless import Attributes, standing_in
 from chainrule.optim.as_program import Cell, moved

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from chainrule.core.tensor import Tensor
 from chainrule.errors import GraphError
 from chainrule.kinds import Array
+from chainrule.named import NamedTuple
 from chainrule.nn.module import Module
 from chainrule.optim.optimizer import Memory, Optimizer, Settings
 
