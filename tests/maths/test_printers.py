@@ -189,6 +189,10 @@ V, U = Symbol("v", shape=(3,)), Symbol("u", shape=(3,))
         (numeral(-2.5e-9) * X, "−2.5·10⁻⁹ · x"),
         (X**-1, "x⁻¹"),
         (Symbol("w", layer="1", at=(1, 2)), "w⁽¹⁾₁,₂"),
+        (Symbol("w", below=("in",)), "wᵢₙ"),
+        (Symbol("relu", below=("1",)), "relu₁"),
+        (Symbol("new", below=("steps",)), "new_steps"),
+        (Symbol("new", below=("x1",)), "new_x1"),
         (Matrix(((numeral(1), numeral(0.5)), (X, numeral(-2))), (2, 2)), "[1 0.5; x −2]"),
     ],
 )

@@ -420,6 +420,8 @@ def test_bad_arguments():
     optimizer = cr.optim.SGD(model.parameters(), lr=0.1)
     with pytest.raises(DtypeError, match="both loss= and optimizer="):
         cr.compile(model, loss=cr.nn.MSELoss())
+    with pytest.raises(DtypeError, match=r"without a name, .* got a MSELoss behind it: .* cr\.compile\(net, loss="):
+        cr.compile(model, cr.nn.MSELoss(), optimizer)
     with pytest.raises(DtypeError, match="takes a module"):
         cr.compile(lambda x: x, loss=cr.nn.MSELoss(), optimizer=optimizer)
     with pytest.raises(DtypeError, match="takes an optimizer"):

@@ -241,7 +241,7 @@ def compile(
 ) -> TrainingStep: ...
 def compile(
     f: Any,
-    *,
+    *unnamed: Any,
     target: str | None = None,
     loss: Callable[..., Any] | None = None,
     optimizer: Any = None,
@@ -282,6 +282,12 @@ def compile(
         return value, dw
     <BLANKLINE>
     """
+    if unnamed:
+        raise DtypeError(
+            f"compile takes one argument without a name, the function or the network, and got {what_is(unnamed[0])} "
+            'behind it: write cr.compile(f, target="numpy"), or cr.compile(net, loss=cr.nn.MSELoss(), '
+            "optimizer=cr.optim.SGD(net.parameters(), lr=0.1))"
+        )
     if loss is None and optimizer is None and clip_norm is None:
         return Compiled(f, target)
     if loss is None or optimizer is None:

@@ -124,7 +124,10 @@ class Unicode(LineWriter):
         return self.part(x, 0) + small(f"({self.write(x.parts[1])})", RAISED, "^")
 
     def sub_(self, x: Looks) -> str:
-        return self.part(x, 0) + small(self.write(x.parts[1]), LOWERED, "_")
+        base, below = self.part(x, 0), self.write(x.parts[1])
+        if min(len(base), len(below)) > 1 and base.isidentifier() and below[0].isalpha() and below.isidentifier():
+            return f"{base}_{below}"  # words in small letters are hard to read
+        return base + small(below, LOWERED, "_")
 
     def mark_(self, x: Looks) -> str:
         word = self.write(x.parts[0])
