@@ -1,6 +1,7 @@
 """A whole training step as one program, beside the same step by the engine."""
 
 import copy
+import sys
 import threading
 from itertools import pairwise
 
@@ -430,7 +431,7 @@ def test_bad_arguments():
         cr.compile(model, loss=cr.nn.MSELoss(), optimizer=optimizer, target="cuda")
     step = cr.compile(model, loss=cr.nn.CrossEntropyLoss(), optimizer=optimizer)
     for rows in ([[0, 3]], [[-1, 0]], [], [0, 1]):
-        with pytest.raises(ShapeError, match="places from 0 to 2"):
+        with pytest.raises(ShapeError, match=r"scan takes (places of examples, from 0 to 2|rows of shape)"):
             step.scan(np.ones((3, 5)), np.array([0, 1, 2]), rows)
 
 
@@ -536,6 +537,36 @@ def test_two_threads_train_their_own_models():
     for one, two in ends.values():
         for a, b in zip(one, two, strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+@pytest.fixture
+def impatient_threads():
+    """Threads take turns as often as they can."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
+@pytest.mark.usefixtures("impatient_threads")
+def test_threads_that_share_a_step_lose_none():
+    x, y = np.random.default_rng(0).normal(size=(16, 5)), np.ones((16, 4))
+    ends = []
+    for count in (1, 4):
+        model = net()
+        step = cr.compile(model, loss=cr.nn.MSELoss(), optimizer=cr.optim.Adam(model.parameters(), lr=0.001))
+        step(x, y)
+        threads = [
+            threading.Thread(target=lambda step=step, n=800 // count: [step(x, y) for _ in range(n)])
+            for _ in range(count)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        ends.append([p.data.copy() for p in model.parameters()])
+    for one, other in zip(*ends, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_a_program_is_not_written_over_where_its_plan_reads_later():

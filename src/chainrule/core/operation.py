@@ -43,6 +43,7 @@ from chainrule.core.labels import find_labels
 from chainrule.core.registry import Registry
 from chainrule.core.state import SILENCE, Quiet, noise, quietly
 from chainrule.errors import ChainruleError, DtypeError, GraphError, ShapeError
+from chainrule.kinds import what_is
 
 Function = Callable[..., Any]
 Rule = TypeVar("Rule", bound="Operation")
@@ -695,7 +696,7 @@ def no_numbers(array: np.ndarray[Any, Any], x: Any, name: str) -> DtypeError:
         )
     if entries and all(isinstance(entry, int | float) for entry in entries):
         return DtypeError(TOO_LARGE)
-    return DtypeError(f"{name} takes numbers, arrays, Values or Tensors, not {type(x).__name__}")
+    return DtypeError(f"{name} takes numbers, arrays, Values or Tensors, not {what_is(x)}")
 
 
 def holds_differentiable(parts: Sequence[Any]) -> bool:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Hashable, Sequence
 from contextlib import contextmanager
 from functools import partial
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -126,6 +127,8 @@ class TrainingStep:
         self.programs: dict[Hashable, Prepared] = {}
         self.latest: Prepared | None = None
         self.traced = 0
+        self.lock = RLock()
+        """What a step reads it writes anew: one step at a time."""
 
     def __repr__(self) -> str:
         made = "; ".join([program.version.made_for for program in self.programs.values()])
@@ -142,14 +145,15 @@ class TrainingStep:
 
     def __call__(self, x: Any, y: Any, sample_weight: Any = None) -> float:
         """One step on a batch, taken as by `fit`; the loss before it."""
-        outcome = None if sample_weight is not None else self.once_more(x, y)
-        data = (x, y, None) if outcome is not None else self.given(x, y, sample_weight)
-        if outcome is None:
-            program = self.program_for(data, None)
-            if program is None:
-                return self.first(data, None)
-            outcome = self.attempt(program, data, None)
-        return self.eager(*data) if isinstance(outcome, int) else float(outcome.losses[0])
+        with self.lock:
+            outcome = None if sample_weight is not None else self.once_more(x, y)
+            data = (x, y, None) if outcome is not None else self.given(x, y, sample_weight)
+            if outcome is None:
+                program = self.program_for(data, None)
+                if program is None:
+                    return self.first(data, None)
+                outcome = self.attempt(program, data, None)
+            return self.eager(*data) if isinstance(outcome, int) else float(outcome.losses[0])
 
     def scan(self, x: Any, y: Any, rows: Any, sample_weight: Any = None) -> Array:
         """A step on each of many batches, in one call; the loss before every step.
@@ -161,11 +165,16 @@ class TrainingStep:
         examples = len(flatten(data[0])[0][0])
         if rows.size and rows.dtype.kind not in "iu":
             raise DtypeError(f"scan takes rows of whole numbers, the places of examples, and got {rows.dtype}")
-        if rows.ndim != 2 or not rows.size or rows.min() < 0 or rows.max() >= examples:
-            raise ShapeError(
-                f"scan takes rows of shape (steps, batch), with places from 0 to {examples - 1}, and got {rows.shape}"
-            )
-        rows = np.ascontiguousarray(rows, np.int64)
+        if rows.ndim != 2 or not rows.size:
+            raise ShapeError(f"scan takes rows of shape (steps, batch), at least one, and got {rows.shape}")
+        if rows.min() < 0 or rows.max() >= examples:
+            outside = rows.min() if rows.min() < 0 else rows.max()
+            raise ShapeError(f"scan takes places of examples, from 0 to {examples - 1}, and got {outside}")
+        with self.lock:
+            return self.steps_on(data, np.ascontiguousarray(rows, np.int64))
+
+    def steps_on(self, data: tuple[Any, Any, Any], rows: Array) -> Array:
+        """A step on the examples of every row; the losses."""
         losses: list[float] = []
         while len(losses) < len(rows):
             left = rows[len(losses) :]

@@ -53,7 +53,7 @@ class State:
                 continue
             if id(parameter) not in names:
                 raise GraphError(
-                    f"the optimizer moves a {parameter.describe()} that is no parameter of the model or of the loss"
+                    f"the optimizer moves {parameter.describe()}, which is no parameter of the model or of the loss"
                 )
             self.places.append(place)
             self.members.append(Member(names[id(parameter)], parameter, memory, group))
