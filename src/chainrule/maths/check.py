@@ -31,6 +31,7 @@ from chainrule.maths.tree import (
     has_letters,
     has_part,
     innermost_first,
+    inputs_of,
     parts,
 )
 from chainrule.maths.values import Values, is_finite
@@ -278,10 +279,6 @@ def off(x: Any, random: np.random.Generator) -> Any:
 def signs(shape: tuple[int, ...], random: np.random.Generator) -> Any:
     """Ones of either sign, drawn one independently of the other where there is one at a time, too."""
     return np.where(random.random(shape) < 0.5, -1.0, 1.0)
-
-
-def inputs_of(tree: Tree) -> tuple[Tree, ...]:
-    return tree.inputs if isinstance(tree, Applied) else ()
 
 
 def computed_in(tree: Tree) -> tuple[Tree, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ChainruleError
-from chainrule.maths.tree import Applied, Environment, Number, Tree, all_parts, computed, innermost_first
+from chainrule.maths.tree import Applied, Environment, Number, Tree, all_parts, computed, innermost_first, inputs_of
 
 PLACES = 60
 """Significant digits of the decimals."""
@@ -68,7 +68,3 @@ def in_decimals(tree: Tree, leaves: Mapping[Tree, Decimal]) -> Decimal:
         else:
             found[id(x)] = computed(x.operation, [found[id(y)] for y in x.inputs], x.given)
     return np.asarray(found[id(tree)]).item()
-
-
-def inputs_of(tree: Tree) -> tuple[Tree, ...]:
-    return tree.inputs if isinstance(tree, Applied) else ()

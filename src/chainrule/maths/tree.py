@@ -544,6 +544,10 @@ LETTERS = (Symbol, Derivative, Change, Unknown)
 """What stands for a number that is not printed."""
 
 
+def inputs_of(tree: Tree) -> tuple[Tree, ...]:
+    return tree.inputs if isinstance(tree, Applied) else ()
+
+
 def all_parts(tree: Tree, inside: Callable[[Tree], Iterable[Tree]] = parts) -> Iterator[Tree]:
     """A tree and all that is inside of it, each once, from the left and inner ones first. O(parts)."""
     waiting, seen = [tree], set[int]()

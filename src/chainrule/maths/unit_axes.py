@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.core.operation import Pointwise
-from chainrule.maths.tree import Applied, Shape, Tree, applied, innermost_first
+from chainrule.maths.tree import Applied, Shape, Tree, applied, innermost_first, inputs_of
 
 
 class Written(NamedTuple):
@@ -34,10 +34,6 @@ def without_reshapes(tree: Tree) -> Tree:
     for x in innermost_first(tree, lambda x: hasattr(x, "written"), inputs_of):
         object.__setattr__(x, "written", written(x))
     return tree.written.exact
-
-
-def inputs_of(tree: Tree) -> tuple[Tree, ...]:
-    return tree.inputs if isinstance(tree, Applied) else ()
 
 
 def written(tree: Tree) -> Written:
