@@ -14,7 +14,7 @@ install = @$(call say,setting up .venv (this once; a minute or two)) && { $(venv
 	&& $(call say,fetching NumPy and what reads tables and draws$(2); a C compiler$(comma) where there is one$(comma) builds the engine) \
 	&& $(PIP) --editable '.[data,draw,plot$(1)]' && touch .venv/demo $@ && $(call say,.venv is ready)
 comma := ,
-.PHONY: demo test lint sanitize soak bench docs derivatives clean
+.PHONY: demo test lint sanitize soak bench docs derivatives stubs clean
 
 demo: .venv/demo
 	$(BIN)/chainrule demo
@@ -40,6 +40,9 @@ bench: .venv/bench
 
 derivatives: .venv/test
 	$(BIN)/python docs/write_derivatives.py
+
+stubs: .venv/test
+	$(BIN)/python docs/write_stubs.py
 
 docs: .venv/docs
 	$(BIN)/python docs/book.py

@@ -48,7 +48,7 @@ def factor_before_sum(b: Builder, step: Step) -> Any:
     left, right = map(factors_in, step.inputs)
     for x in left:
         if x in right and is_free(b, x):
-            inner = b.step(step.op, *[product(b, without(x, factors), step) for factors in (left, right)])
+            inner = b.step(step.operation, *[product(b, without(x, factors), step) for factors in (left, right)])
             return b.step("mul", x, inner)
     return None
 
