@@ -150,6 +150,12 @@ def replay(outputs: Sequence[Any], values: Mapping[Term, Any]) -> list[Any]:
     return [found[out] if isinstance(out, Term) else out for out in outputs]
 
 
+def with_others(term: Any, others: Mapping[Term, Any]) -> Any:
+    """A term, or a number, with others in place of some parts."""
+    kept = {x: x for x in forward_order([term], others) if x.op is None}
+    return replay([term], {**kept, **others})[0] if others else term
+
+
 def counted(x: Any) -> Any:
     """A condition as the 1 or 0 that it counts as in a formula: NumPy's sum of two truths is a truth."""
     return x + 0.0 if getattr(x, "dtype", None) == np.bool_ else x

@@ -16,7 +16,7 @@ import numpy as np
 
 from chainrule.core.graph import gradients_of
 from chainrule.core.operation import Pointwise
-from chainrule.core.term import Term, constant, forward_order, name_of, symbol
+from chainrule.core.term import Term, constant, forward_order, name_of, symbol, with_others
 from chainrule.custom import CustomRule
 from chainrule.derivation.scalars.cancel import divisions
 from chainrule.derivation.scalars.slopes import added, is_finite
@@ -28,7 +28,7 @@ from chainrule.errors import UNFIT, GraphError
 from chainrule.maths import Tree, numeral, plain
 from chainrule.maths.of_terms import tree_of_term
 from chainrule.maths.tree import has_letters
-from chainrule.program import Kind, Lifted, Step, term_of, with_others
+from chainrule.program import Kind, Lifted, Step, term_of
 from chainrule.rewrite import operations, shortest
 from chainrule.rewrite.algebra import build_product, product_of
 from chainrule.rewrite.rewriting import Rewriting

@@ -16,6 +16,8 @@ from chainrule.printable import columns
 
 TALL = {"(": "⎛⎜⎝", ")": "⎞⎟⎠", "[": "⎡⎢⎣", "]": "⎤⎥⎦", "|": "│││", "‖": "‖‖‖"}
 """The upper corner, the middle and the lower corner of a delimiter."""
+ROWS = ("matrix", "cases")
+"""Forms with a line for each row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +65,11 @@ def beside(*parts: Box) -> Box:
 
 
 def tall_in(x: Looks) -> set[int]:
-    """The forms in which there is a matrix of several rows, by their identity."""
+    """The forms in which there is a matrix of several rows, or cases, by their identity."""
     found: set[int] = set()
     for form in reversed(all_in(x)):
-        if (form.kind == "matrix" and len(form.parts) > 1) or any([id(part) in found for part in form.parts]):
+        has_rows = form.kind in ROWS and (form.kind == "cases" or len(form.parts) > 1)
+        if has_rows or any([id(part) in found for part in form.parts]):
             found.add(id(form))
     return found
 
@@ -88,7 +91,7 @@ class Boxes(Writer[Box]):
 
     def inside(self, x: Looks) -> tuple[Looks, ...]:
         # Entries stand in one line, whatever is in them.
-        return x.parts if x.kind != "matrix" and self.needs_lines(x) else ()
+        return x.parts if x.kind not in ROWS and self.needs_lines(x) else ()
 
     def ink(self, x: Looks) -> Box:
         return super().ink(x) if self.needs_lines(x) else line(self.in_line.write(x))
@@ -167,6 +170,14 @@ class Boxes(Writer[Box]):
             "  ".join([" " * (w - columns(cell)) + cell for w, cell in zip(widths, row, strict=True)]) for row in cells
         ]
         return self.between("[", Box(tuple(lines), (len(lines) - 1) // 2), "]")
+
+    def cases_(self, x: Looks) -> Box:
+        value, condition, otherwise = map(self.in_line.write, x.parts)
+        width = max(columns(value), columns(otherwise))
+        values = [cell + " " * (width - columns(cell)) for cell in (value, otherwise)]
+        ends = [f"if {condition}", "else".ljust(columns(condition) + len("if "))]
+        # Room behind it: a sign that follows belongs to the whole, and not to the condition.
+        return Box(tuple([f"{sign} {cell}  {end}  " for sign, cell, end in zip("⎧⎩", values, ends, strict=True)]))
 
     def rel_(self, x: Looks) -> Box:
         return self.joined(self.parts(x), *[f" {RELATIONS.get(sign, sign)} " for sign in x.word])

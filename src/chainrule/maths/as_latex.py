@@ -165,6 +165,11 @@ class Latex(LineWriter):
         sign = r"\sum" if x.word == "∑" else r"\prod"
         return f"{sign}{f'_{{{below}}}' if below else ''} {self.part(x, 1)}"
 
+    def cases_(self, x: Looks) -> str:
+        value, condition, otherwise = map(self.write, x.parts)
+        rows = rf"{value} & \text{{if }} {condition} \\ {otherwise} & \text{{else}}"
+        return rf"\begin{{cases}} {rows} \end{{cases}}"
+
     def matrix_(self, x: Looks) -> str:
         rows = r" \\ ".join([" & ".join(map(self.write, row.parts)) for row in x.parts])
         return rf"\begin{{pmatrix}} {rows} \end{{pmatrix}}"

@@ -17,7 +17,7 @@ SHORT = 16
 """A formula with no more signs than this stays on one line."""
 Markup = str | tuple[Any, ...]
 """Markup in pieces, which are joined once: text that is put into text at every level takes time with its square."""
-TALL = ("frac", "ratio", "root", "matrix")
+TALL = ("frac", "ratio", "root", "matrix", "cases")
 """Forms that parentheses grow with; around a letter with a hat or a raised number they stay as they are."""
 
 
@@ -257,6 +257,15 @@ class MathML(Writer[Markup]):
     def big_(self, x: Looks) -> Markup:
         sign, below = operator(x.word, movablelimits="false"), self.write(x.parts[0])
         return row(element("munder", sign, below) if below else sign, self.part(x, 1))
+
+    def cases_(self, x: Looks) -> Markup:
+        value, condition, otherwise = map(self.write, x.parts)
+        when = row(element("mtext", "if\u00a0"), condition)
+        rows = [
+            element("mtr", *[element("mtd", cell, style="text-align:left") for cell in cells])
+            for cells in ((value, when), (otherwise, element("mtext", "else")))
+        ]
+        return row(operator("{", form="prefix", fence="true"), element("mtable", *rows))
 
     def matrix_(self, x: Looks) -> Markup:
         rows = [element("mtr", *[element("mtd", self.write(entry)) for entry in line.parts]) for line in x.parts]

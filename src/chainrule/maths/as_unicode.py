@@ -154,6 +154,10 @@ class Unicode(LineWriter):
         below = self.write(x.parts[0])
         return x.word + (small(below, LOWERED, "_") if below else "") + f" {self.part(x, 1)}"
 
+    def cases_(self, x: Looks) -> str:
+        value, condition, otherwise = map(self.write, x.parts)
+        return f"{{{value} if {condition}, else {otherwise}}}"
+
     def matrix_(self, x: Looks) -> str:
         between = " " if len(x.parts) > 1 else ", "
         return f"[{'; '.join([between.join(map(self.write, row.parts)) for row in x.parts])}]"

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.core.operation import compositions
-from chainrule.core.term import Term, name_of
+from chainrule.core.term import Term, forward_order, name_of, with_others
 from chainrule.errors import GraphError
 
 
@@ -33,7 +33,16 @@ def call_of(term: Term) -> Call | None:
         if same_term(compositions[name], inputs, settings, term):
             return Call(name, inputs, settings)
     inputs = tuple([bare(x, term) for x in term.inputs]) if term.op.broadcasts else term.inputs
+    if term.op.name == "where":
+        condition, *cases = inputs
+        inputs = (condition, *[in_case(x, condition, place) for place, x in enumerate(cases, 1)])
     return Call(term.op.name, inputs, term.settings)
+
+
+def in_case(x: Any, condition: Any, place: int) -> Any:
+    """One of two cases, in which it is known whether their condition holds: e^x and not e^(x if x <= 0, else 0)."""
+    again = [y for y in forward_order([x]) if name_of(y) == "where" and y.inputs[0] is condition]
+    return with_others(x, {y: y.inputs[place] for y in again})
 
 
 def same_term(function: Any, inputs: tuple[Any, ...], settings: dict[str, Any], term: Term) -> bool:

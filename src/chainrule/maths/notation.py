@@ -554,6 +554,11 @@ def trace(tree: Applied, x: Tree) -> Looks | None:
     return None if settings_shown(tree) else call("tr", lay(x))
 
 
+def by_cases(tree: Applied, condition: Tree, x: Tree, y: Tree) -> Looks:
+    """What holds where a condition does, and what holds elsewhere, as books set them below each other."""
+    return Looks("cases", (fitted(x, tree.shape), lay(condition), fitted(y, tree.shape)))
+
+
 BY_SHAPE: dict[str, Callable[..., Looks | None]] = {
     "abs": of_array("abs"),
     "add": sum_with(1),
@@ -597,5 +602,6 @@ BY_SHAPE: dict[str, Callable[..., Looks | None]] = {
     "take_along_axis": taken,
     "trace": trace,
     "transpose": transpose,
+    "where": by_cases,
 }
 """Operations whose looks depend on shapes; None leaves one to its template."""

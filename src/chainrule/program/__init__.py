@@ -11,7 +11,7 @@ load_later(
         "nets": "Net NotANet recognised",
         "run": "run",
         "steps": "Kind Program Step",
-        "terms": "program_of term_of with_others",
+        "terms": "program_of term_of",
         "trace": "Trace trace",
     },
 )

@@ -12,6 +12,5 @@ from chainrule.program.steps import Program as Program
 from chainrule.program.steps import Step as Step
 from chainrule.program.terms import program_of as program_of
 from chainrule.program.terms import term_of as term_of
-from chainrule.program.terms import with_others as with_others
 from chainrule.program.trace import Trace as Trace
 from chainrule.program.trace import trace as trace

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.operators import NO_SETTINGS
-from chainrule.core.term import Term, forward_order, replay
+from chainrule.core.term import Term, forward_order
 from chainrule.core.walk import finished_first
 from chainrule.program.steps import Kind, Program, Step
 
@@ -36,12 +36,6 @@ def term_of(step: Step, letters: Mapping[Step, Any]) -> Any:
         inputs, settings = now.given(found.__getitem__)
         found[now] = Term.__apply__(now.op, inputs, settings)
     return found[step]
-
-
-def with_others(term: Any, others: Mapping[Term, Any]) -> Any:
-    """A term, or a number, with others in place of some parts."""
-    kept = {x: x for x in forward_order([term], others) if x.op is None}
-    return replay([term], {**kept, **others})[0] if others else term
 
 
 def program_of(outputs: Sequence[Term]) -> tuple[Program, dict[Term, Step]]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chainrule.core.operation import Linear, Pointwise, book
-from chainrule.core.term import forward_order, name_of, shape_of
+from chainrule.core.term import Term, forward_order, name_of, shape_of, with_others
 from chainrule.maths.calls import is_identity
 from chainrule.rewrite.algebra import Product, build_product, product_of, with_exponents_added
 from chainrule.rewrite.apart import taken_apart
@@ -22,6 +22,7 @@ from chainrule.rewrite.rearranging import (
     with_scalars_in_front,
 )
 from chainrule.rewrite.rewriting import Rewriting, as_number, exact
+from chainrule.rewrite.shaped import repeat
 
 
 def as_number_or_none(x: Any) -> Any:
@@ -111,11 +112,29 @@ def build_inverse(inputs: list[Any], settings: Any, shape: Any, way: Rewriting) 
 
 def build_where(inputs: list[Any], settings: Any, shape: Any, way: Rewriting) -> Any:
     known = as_number_or_none(inputs[0])
-    if known is None and inputs[1] is not inputs[2]:
-        return None
+    if known is None and not are_same(*inputs[1:]):
+        held = where_equal(inputs[0], inputs[1])
+        return None if held is inputs[1] else book["where"](inputs[0], held, inputs[2])
     way.note("choice")
     taken = inputs[1] if known is None or known else inputs[2]
     return taken if shape_of(taken) == shape else broadcast(taken, shape, way)
+
+
+def are_same(x: Any, y: Any) -> bool:
+    """Whether two terms are one, or the same number everywhere."""
+    number = as_number_or_none(x)
+    return x is y or (number is not None and number == as_number_or_none(y))
+
+
+def where_equal(condition: Any, x: Any) -> Any:
+    """A term where a condition holds: of what is as large as what it was made of, as e = clip(e), that is left."""
+    if name_of(condition) != "equal" or not isinstance(x, Term):
+        return x
+    order = forward_order([x])
+    for made, inner in (condition.inputs, condition.inputs[::-1]):
+        if made in order and made is not inner and isinstance(made, Term) and inner in forward_order([made]):
+            return with_others(x, {made: inner})
+    return x
 
 
 def build_chosen(inputs: list[Any], settings: Any, shape: Any, way: Rewriting) -> Any:
@@ -124,6 +143,13 @@ def build_chosen(inputs: list[Any], settings: Any, shape: Any, way: Rewriting) -
     Of xˣ⁻¹ and x it is xˣ: where x is 0 it stands beside the logarithm of 0.
     """
     part, weight = inputs
+    if as_number_or_none(part) == 0:
+        way.note("choice")
+        return repeat(0, shape)
+    held = where_equal(weight, part)
+    if held is not part:
+        way.note("choice")
+        return book["chosen"](held, weight)
     if not finite_everywhere(part) and not (name_of(part) == "pow" and part.inputs[0] is weight):
         return None
     return build_product(with_exponents_added(product_of(part) * product_of(weight)), shape, way)

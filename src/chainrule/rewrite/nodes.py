@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.operation import Linear, Pointwise
+from chainrule.core.operation import Linear, Pointwise, book
 from chainrule.core.state import Quiet
 from chainrule.core.term import Term, constant, name_of, shape_of
 from chainrule.rewrite.algebra import Product, build_product, build_sum, is_unit, product_of, sum_of
-from chainrule.rewrite.builders import BUILDERS, as_number_or_none, changed
+from chainrule.rewrite.builders import BUILDERS, as_number_or_none, changed, where_equal
 from chainrule.rewrite.exponentials import as_softmax, with_named_functions
 from chainrule.rewrite.patterns import replaced
 from chainrule.rewrite.rearranging import MOST_ENTRIES, broadcast, reshaped, scaled_by, with_scalars_in_front
@@ -85,6 +85,13 @@ def built_product(raw: Any, shape: tuple[int, ...], way: Rewriting) -> Any:
     """A product in normal form; a multiple of a sum is a sum."""
     product = with_named_functions(product_of(raw), way)
     note_if_no_number(plain(product.number), raw.inputs if isinstance(raw, Term) else (), way)
+    for condition in [x for x, exponent in product.powers.items() if name_of(x) == "equal" and exponent >= 1]:
+        others = Product(product.number, {x: e for x, e in product.powers.items() if x is not condition})
+        rest = build_product(others, shape, way.plainly())
+        held = where_equal(condition, rest)
+        if held is not rest:
+            way.note("choice")
+            return book["mul"](condition, held)
     if len(product.powers) == 1:
         ((base, exponent),) = product.powers.items()
         if exponent == 1 and name_of(base) in SUMS and base.shape == shape:

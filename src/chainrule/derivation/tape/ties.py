@@ -12,9 +12,9 @@ import numpy as np
 
 from chainrule.core.operation import book
 from chainrule.core.state import Quiet
-from chainrule.core.term import Term, constant, forward_order, name_of, replay
+from chainrule.core.term import Term, constant, forward_order, name_of, replay, with_others
 from chainrule.derivation.tape.tape import Tape, size_of
-from chainrule.program import Kind, Program, Step, run, with_others
+from chainrule.program import Kind, Program, Step, run
 from chainrule.program.lift import NODES
 from chainrule.program.run import run_operation
 from chainrule.rules.composed import LEAST_PROBABILITY
