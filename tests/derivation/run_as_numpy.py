@@ -12,12 +12,13 @@ import numpy as np
 import chainrule as cr
 from chainrule.core.operation import Linear, book, compositions
 from chainrule.core.state import Quiet
+from chainrule.core.term import as_places
 from chainrule.derivation.explain import NEAREST, explain
 from chainrule.derivation.record import Derivation, Equation, Large, Steps, Table
 from chainrule.derivation.words import pieces
 from chainrule.errors import GraphError
 from chainrule.maths import Change, Derivative, Symbol, Tree, Unknown, plain
-from chainrule.maths.tree import as_places, parts
+from chainrule.maths.tree import parts
 
 from .many_digits import many_digits, of_many_digits
 

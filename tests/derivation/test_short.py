@@ -268,7 +268,7 @@ def test_beside_a_direction_a_short_answer_is_short(width):
         ("-(x-m)@inv(S)@(x-m)/2", {"x": [1], "m": [0], "S": [[2]]}, ["f = −(x − m)ᵀ S⁻¹ (x − m)/2"]),
         ("mean((x-y)**2)", {"x": [1, 2], "y": [0, 0]}, ["f = mean((x − y)⊙²) = 2.5"]),
         ("cross(x, y)", {"x": [1, 0, 0], "y": [0, 1, 0]}, ["∂f/∂x = diag(y[[2, 0, 1]]) ⎢0  0  1⎥ −"]),
-        ("where(x>0, x**2, -x)", {"x": -1}, ["df/dx = 2x · [x > 0] − [x ≤ 0] = −1"]),
+        ("where(x>0, x**2, -x)", {"x": -1}, ["df/dx = ⎧ 2x  if x > 0   = −1", "        ⎩ −1  else"]),
         ("erf(x/sqrt(2))/2", {"x": 1}, ["df/dx = 1/√(2π) · e^(−x²/2) = 0.241971", "= 0.5(2/√π · e^(−x²/2)) · (√2/2)"]),
         ("std(x)", {"x": [1, 2, 4]}, ["f = std(x) = 1.24722", "∂f/∂x = (x − mean(x) 𝟏)/(3std(x)) ="]),
         ("var(x)", {"x": [1, 2, 3, 6]}, ["f = mean((x − mean(x) 𝟏)⊙²) = 3.5", "∂f/∂x = (x − mean(x) 𝟏)/2 ="]),
@@ -290,6 +290,11 @@ def test_beside_a_direction_a_short_answer_is_short(width):
         ("a = c*exp(-k*x); E = a**2", {"c": 0, "k": 0.5, "x": 1}, ["∂E/∂c = ∂E/∂a · e^(−k · x)"]),
         ("z*y*x", {"x": 2, "y": 3, "z": 4}, ["∂f/∂z = y · x = 6", "∂f/∂x = z · y = 12"]),
         ("x*exp(-k*x)", {"x": 2, "k": 0}, ["∂f/∂k = −x² · e^(−k · x) = −4"]),
+        ("elu(x)", {"x": -0.5}, ["df/dx = ⎧ 1   if x > 0   = 0.606531", "        ⎩ eˣ  else"]),
+        ("2*where(x > 0, x**3, 3*x)", {"x": 2}, ["f = 2 ⎛⎧ x³  if x > 0  ⎞ = 16"]),
+        ("median(v)", {"v": [3, 1, 2]}, ["f = median(v) = 2", "∂f/∂v = [v = median(v)] = ⎢0⎥"]),
+        ("median(v)", {"v": [3, 1, 2, 5]}, ["∂f/∂v = ([v = sort(v)[1]] + [v = sort(v)[2]])/2 = ⎢  0⎥"]),
+        ("quantile(v, 0.25)", {"v": [3, 1, 2]}, ["f = sort(v)[0] + 0.5(sort(v)[1] − sort(v)[0]) = 1.5"]),
         ("(x*w + b - y)**2", {"x": 2, "w": 1, "b": 0, "y": 1}, ["∂f/∂b = 2(x · w + b − y) = 2"]),
     ],
 )
@@ -468,3 +473,64 @@ def test_print_names_gradients_that_have_no_room():
     assert last.endswith(': .plain(detail="full")')
     w = cr.Value(2.0, label="w")
     assert "Every step" not in repr(cr.explain(w * w, w))
+
+
+def huber():
+    x, y = cr.Tensor([1.0, 2.0, -3.0], requires_grad=True, label="x"), np.array([0.5, -1.0, -2.8])
+    L = cr.nn.HuberLoss(reduction="sum")(x, y)
+    return cr.explain(L, x)
+
+
+def right_classes(smoothing=0.0):
+    z = cr.Tensor(np.linspace(-1, 1, 32 * 27).reshape(32, 27), requires_grad=True, label="z")
+    L = cr.nn.CrossEntropyLoss(label_smoothing=smoothing)(z, np.arange(32) % 27)
+    return cr.explain(L, z)
+
+
+def smoothed():
+    return right_classes(0.1)
+
+
+def bigram():
+    """The first net of Karpathy's makemore, in its lines."""
+    xs, ys = np.array([0, 1, 2]), np.array([1, 3, 4])
+    W = cr.Tensor(np.linspace(-1, 1, 25).reshape(5, 5) ** 2, requires_grad=True, label="W")
+    xenc = np.eye(5)[xs]
+    logits = xenc @ W
+    counts = cr.exp(logits)
+    probs = counts / counts.sum(1, keepdims=True)
+    loss = -cr.log(probs[np.arange(3), ys]).mean()
+    return cr.explain(loss, W)
+
+
+def group_norm():
+    x, norm = cr.Tensor(np.linspace(-1, 2, 24).reshape(2, 4, 3) ** 2, requires_grad=True, label="x"), GROUPS
+    L = cr.sum(norm(x) ** 3)
+    return cr.explain(L, x)
+
+
+GROUPS = cr.nn.GroupNorm(2, 4)
+
+
+@pytest.mark.parametrize(
+    ("explained", "lines"),
+    [
+        (huber, ["∂L/∂x = clip(x − y, −1, 1) ="]),
+        (right_classes, ["∂L/∂z = (softmax(z) − Y)/32", "Y is 1 in one place of each row"]),
+        (smoothed, ["(softmax(z) − (0.9Y + (1/270) 𝟏 𝟏ᵀ))/32"]),
+        (
+            bigram,
+            [
+                "∂loss/∂probs = −Y ⊘ 3probs",
+                "∂loss/∂logits = ∂loss/∂counts ⊙ counts = (probs − Y)/3",
+                "Y is 1 in each row at the column that ys has for it",
+            ],
+        ),
+        (group_norm, ["(∂L/∂x̂ − mean(∂L/∂x̂, axis = −1) − x̂ ⊙ mean(∂L/∂x̂ ⊙ x̂, axis = −1)) ⊘ s"]),
+    ],
+)
+def test_layers_and_losses_have_the_gradient_that_a_book_gives(explained, lines):
+    told = explained()
+    for line in lines:
+        assert line in told.text(width=120), told.text(width=120)
+    check(told)

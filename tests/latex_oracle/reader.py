@@ -315,10 +315,13 @@ class Reader:
         return Fence(opening, parts, closing)
 
     def matrix(self) -> Matrix:
-        r"""``\begin{pmatrix} a & b \\ c & d \end{pmatrix}``."""
-        self.environment()
+        r"""``\begin{pmatrix} a & b \\ c & d \end{pmatrix}``; cases, with their conditions, are read as one too."""
+        kind = "cases" if self.tokens[self.place + 2] == "c" else "pmatrix"
+        self.environment(kind)
         rows: list[tuple[Tree, ...]] = [()]
         while self.token != r"\end":
+            if self.token == r"\text{if }":
+                self.take()
             # A row of a matrix without columns is empty.
             rows[-1] += () if self.token == r"\\" else (self.relation(),)
             if self.token == "&":
@@ -328,15 +331,15 @@ class Reader:
                 rows.append(())
             elif self.token != r"\end":
                 raise self.misread("expected the next entry of a matrix")
-        self.environment()
+        self.environment(kind)
         if len({len(row) for row in rows}) != 1:
             raise self.misread("the rows of a matrix have different lengths")
         return Matrix(tuple(rows))
 
-    def environment(self) -> None:
-        """The begin or the end of a matrix."""
+    def environment(self, kind: str) -> None:
+        """The begin or the end of a matrix, or of cases."""
         self.take()
-        for token in ("{", *"pmatrix", "}"):
+        for token in ("{", *kind, "}"):
             self.expect(token)
 
 

@@ -100,11 +100,7 @@ def test_what_a_rule_hands_back_in_letters_is_what_it_hands_back_in_numbers(name
         g, arrives = symbol("g", out.shape), np.random.default_rng(1).normal(size=out.shape)
         with Quiet():
             right = np.asarray(op.pull(slot, arrives, out, inputs, settings))
-            try:
-                found = handed_back(op, slot, g, case.result, letters, settings)
-            except UNFIT:
-                assert name in ("add_along_axis", "take_along_axis"), (name, settings)
-                continue
+            found = handed_back(op, slot, g, case.result, letters, settings)
             ours = np.asarray(replay([found], {**case.numbers, g: arrives})[0])
         np.testing.assert_allclose(ours, right, rtol=1e-8, atol=1e-10, err_msg=f"{name} {settings}")
 

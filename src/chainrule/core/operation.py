@@ -242,9 +242,10 @@ class Operation:
             raise DtypeError(f"{self.name} does not take {kinds} ({error})") from error
 
     def shape_of_result(self, shapes: Sequence[tuple[int, ...]], settings: dict[str, Any]) -> tuple[int, ...]:
-        """The shape that inputs of these shapes give, found by running the forward once on ones."""
-        ones = [np.ones(shape) for shape in shapes]
-        return np.shape(self.compute(ones, settings))
+        """The shape that inputs of these shapes give, found by running the forward once on ones, and on places 0."""
+        flat = () if isinstance(self, Pointwise) else self.flat
+        tried = [np.zeros(shape, np.intp) if i in flat else np.ones(shape) for i, shape in enumerate(shapes)]
+        return np.shape(self.compute(tried, settings))
 
     def differentiable(self, i: int) -> bool:
         """Whether input ``i`` has a derivative (the condition of ``where`` has none)."""

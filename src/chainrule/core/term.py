@@ -146,8 +146,17 @@ def replay(outputs: Sequence[Any], values: Mapping[Term, Any]) -> list[Any]:
                 found[term] = plain_number(term)
             else:
                 inputs = [found[x] if isinstance(x, Term) else x for x in term.inputs]
+                if not term.op.broadcasts:
+                    for i in [i for i in term.op.flat if isinstance(inputs[i], np.ndarray)]:
+                        inputs[i] = as_places(inputs[i])
                 found[term] = counted(term.op(*inputs, **term.settings))
     return [found[out] if isinstance(out, Term) else out for out in outputs]
+
+
+def as_places(x: Any) -> Any:
+    """Whole numbers as such; what has others tells of no places."""
+    numbers = np.asarray(x, dtype=float)
+    return numbers.astype(np.intp) if np.all(np.abs(numbers) < 2**53) and np.all(numbers % 1 == 0) else x
 
 
 def with_others(term: Any, others: Mapping[Term, Any]) -> Any:

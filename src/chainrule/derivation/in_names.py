@@ -20,9 +20,10 @@ from chainrule.core.term import Term, constant, forward_order, name_of, symbol, 
 from chainrule.custom import CustomRule
 from chainrule.derivation.scalars.cancel import divisions
 from chainrule.derivation.scalars.slopes import added, is_finite
+from chainrule.derivation.tape.marks import with_marks
 from chainrule.derivation.tape.standardized import Standardized, standardized
 from chainrule.derivation.tape.tape import MOST_WRITTEN, Tape
-from chainrule.derivation.tape.ties import unbounded, untied
+from chainrule.derivation.tape.ties import at_its_places, by_rank, unguarded, untied
 from chainrule.derivation.words import Words, said
 from chainrule.errors import UNFIT, GraphError
 from chainrule.maths import Tree, numeral, plain
@@ -125,6 +126,14 @@ def argument(node: Node) -> Node:
     return inside[0] if is_function and len(inside[0].edges) > 1 else None
 
 
+def is_plain_quotient(term: Any) -> bool:
+    """Whether a term is a quotient of numbers, or one whose sides have no letter in common, as that of shares has."""
+    if name_of(term) != "div" or not term.shape:
+        return name_of(term) == "div"
+    above, below = [{x for x in forward_order([side]) if is_symbol(x)} for side in term.inputs]
+    return above.isdisjoint(below)
+
+
 def is_symbol(x: Any) -> bool:
     """Whether a letter is one, and no number."""
     return isinstance(x, Term) and x.op is None and x.number is None
@@ -192,7 +201,7 @@ class InNames:
         """A step down to what has a name; None where it has no formula."""
         own = self.letters.pop(step, None)
         try:
-            found = unbounded(term_of(step, self.letters), self.numbers)
+            found = unguarded(term_of(step, self.letters), self.numbers)
             # A backward pass of the user's own is not run on symbols.
             return None if any([isinstance(x.op, CustomRule) for x in forward_order([found])]) else found
         except UNFIT:
@@ -204,7 +213,10 @@ class InNames:
     def tree(self, term: Any) -> Tree | None:
         """A term as it is printed; None where it has too much in it to be read."""
         try:
-            return None if term is None or not is_finite(term) else tree_of_term(term, self.trees)
+            if term is None or not is_finite(term):
+                return None
+            self.trees.update(with_marks(self.tape, [x for x in forward_order([term]) if x not in self.trees]))
+            return tree_of_term(term, self.trees)
         except (GraphError, TypeError, KeyError):
             return None
 
@@ -255,7 +267,10 @@ class InNames:
         if closed is None or is_repeated_number(closed) or len(plain(closed)) >= len(plain(formula)):
             return (formula,)
         before, after = operations(total).count, operations(whole).count
-        return (formula, closed) if after < before or (after == before and before > MANY) else (formula,)
+        on_the_way = sum([operations(self.without_gradients(self.gradient_of[x])).count for x in self.arriving(total)])
+        # What is half of all that it was made of has cancelled out: p − y of a cross-entropy's softmax.
+        is_less = after < before or (after == before and before > MANY) or 2 * after <= before + on_the_way
+        return (formula, closed) if is_less else (formula,)
 
     def short(self, node: Node) -> Any:
         """The gradient in a node as a term with few operations; None where it has none."""
@@ -273,7 +288,9 @@ class InNames:
         found = [shortest(total)]
         if 0 < len(shares) <= MOST_SHARES:
             found.append(shortest(added([shortest(share).term for share in shares])))
-        return min(found, key=price).term
+        term = min(found, key=price).term
+        told = at_its_places(by_rank(term, self.numbers), self.numbers)
+        return term if told is term else shortest(told).term
 
     def arriving(self, term: Any) -> list[Term]:
         """The gradients that a term is made of."""
@@ -288,9 +305,33 @@ class InNames:
             if total is None or any([x is None for x in wholes]):
                 self._whole[node] = None
                 return None
-            found = shortest(with_others(total, dict(zip(arriving, wholes, strict=True)))).term
+            found = self.in_shares(shortest(with_others(total, dict(zip(arriving, wholes, strict=True)))).term)
             self._whole[node] = found if operations(found).count <= MOST_OPERATIONS else None
         return self._whole[node]
+
+    def in_shares(self, term: Any) -> Any:
+        """A term in which shares stand for what they are shares of: with p = a/s, a/s − y is p − y."""
+        for share, part, whole in self.shares_of_a_whole:
+            hidden = symbol(" whole", whole.shape)
+            told = shortest(with_others(with_others(term, {whole: hidden}), {part: share * hidden}))
+            kept = forward_order([told.term])
+            if hidden not in kept and price(told) < price(shortest(term)):
+                term = told.term
+        return term
+
+    @cached_property
+    def shares_of_a_whole(self) -> list[tuple[Term, Term, Term]]:
+        """Named quotients of a named step and what is made of it, which is divided by; with both."""
+        found: list[tuple[Term, Term, Term]] = []
+        for step in self.named:
+            term, own = self.term(step), self.letters.get(step)
+            if not is_symbol(own) or name_of(term) != "div" or is_plain_quotient(term):
+                continue
+            quotient: Any = shortest(term).term
+            if name_of(quotient) == "div" and is_symbol(quotient.inputs[0]):
+                part, whole = quotient.inputs
+                found.append((own, part, whole.inputs[0] if name_of(whole) == "broadcast_to" else whole))  # type: ignore[arg-type]
+        return found
 
     @cached_property
     def nearest(self) -> set[Node]:
@@ -336,7 +377,7 @@ class InNames:
                 shares = gradients_of([term], [g], moving, record=True)
             except UNFIT:
                 shares = [None] * len(moving)
-            if own is not None and is_symbol(own) and name_of(term) != "div" and how is None:
+            if own is not None and is_symbol(own) and not is_plain_quotient(term) and how is None:
                 # 1 − a² in place of 1 − tanh(z)²; of a quotient a/b the slope in b is −a/b² for every reader.
                 shares = [with_exponential(term, own, with_others(share, {term: own})) for share in shares]
             shares = [untied(share, self.numbers) for share in shares]

@@ -14,6 +14,7 @@ from chainrule.derivation.formats.displayed import WIDTH, lines_of
 from chainrule.derivation.in_names import InNames
 from chainrule.derivation.notation import LAYER
 from chainrule.derivation.record import Block, Equation, Meaning, Paragraph, trees_in
+from chainrule.derivation.tape.marks import places_of
 from chainrule.derivation.tape.tape import Tape
 from chainrule.derivation.words import Words, listed, pieces, said, together_in_words
 from chainrule.maths import Symbol, Tree
@@ -102,6 +103,8 @@ def in_known_names(tape: Tape, named: InNames | None, node: Any, known: Collecti
 def as_computed(tape: Tape, node: Any, digits: int, all_the_way: bool) -> Words:
     """How a result without a name was computed, the numbers of what is small, or the shape of other data."""
     numbers = tape.number_of(node)
+    if node in tape.marks:
+        return places_of(numbers)
     if node.op is not None and (all_the_way or not is_written(numbers)):
         return said(tape.formula(node))
     shape = " × ".join(map(str, np.shape(numbers)))

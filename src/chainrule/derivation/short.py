@@ -22,7 +22,7 @@ from chainrule.derivation.request import Explanation, Request
 from chainrule.derivation.scalars.targets import gradient_of, name_of
 from chainrule.derivation.tape.tape import Tape
 from chainrule.derivation.words import Words, said
-from chainrule.maths import Derivative, Matrix, Tree, plain
+from chainrule.maths import Derivative, Matrix, Tree, plain, unicode
 from chainrule.maths.check import ROUNDING, as_written
 from chainrule.maths.tree import all_parts, parts
 from chainrule.maths.values import Values
@@ -30,7 +30,7 @@ from chainrule.maths.values import Values
 MOST_GRADIENTS = 5
 """Gradients that are listed where several were asked for."""
 LONGEST = 120
-"""Characters of an equation that fits a line or two."""
+"""Characters of an equation that fits a line or two on a terminal."""
 WHOLE = ("delta", "jacobian")
 """Dialects that tell of whole arrays in their own way; the others tell of one entry."""
 LONG = 60
@@ -86,10 +86,15 @@ def short_story(
 
 def has_formulas(tape: Tape, named: InNames | None) -> bool:
     """Whether the named steps, and the gradients that were asked for, have formulas in these names that have room."""
-    if named is None or named.longest > LONGEST:
+    if named is None or any([len(unicode(formula)) > LONGEST for _, formula in named.formulas]):
         return False
     found = [named.gradient(x) for x in tape.wrt[:MOST_GRADIENTS]]
-    return all([x and len(plain(x[0])) <= LONGEST for x in found])
+    return all([x and has_room(x[0]) for x in found])
+
+
+def has_room(formula: Tree) -> bool:
+    """Whether a formula fits a line or two; in plain text, where its names are longer, a line or two more."""
+    return len(plain(formula)) <= 2 * LONGEST and len(unicode(formula)) <= LONGEST
 
 
 def checked_piece(piece: Piece, checking: Checking) -> Piece:
@@ -109,7 +114,7 @@ def forward(tape: Tape, named: InNames | None, digits: int) -> Iterator[Piece]:
     """How the steps with a name, and the output, were computed, in the names that the user gave."""
     found = [] if named is None else named.formulas
     # What goes by how it was made, as an order of entries, would be said to be itself.
-    made = [pair for pair in found if len(plain(pair[1])) <= LONGEST and tape.symbols[pair[0]] != pair[1]]
+    made = [pair for pair in found if has_room(pair[1]) and tape.symbols[pair[0]] != pair[1]]
     # Of many steps only the last have room; the others are not worked out.
     for place, (node, formula) in list(enumerate(made))[-MOST_LINES - 1 :]:
         numbers, symbols = tape.number_of(node), (tape.symbols[node], formula)
@@ -246,7 +251,7 @@ def gradient_piece(
         gradient[place] = 0.0
         note = left_in_entries(left) if np.max(np.abs(left)) > TELLING else ""
     name = tape.gradient(node)
-    symbols = [name, *[x for x in formulas if len(plain(x)) <= LONGEST]]
+    symbols = [name, *[x for x in formulas if has_room(x)]]
     bare = (Equation(tuple(symbols)),) if len(symbols) > 1 else ()
     if weight != ASKED and formulas and not bare:
         return piece_of([(Paragraph(said(name, " has no short formula.")),), ()], weight)

@@ -154,6 +154,10 @@ class Unicode(LineWriter):
         below = self.write(x.parts[0])
         return x.word + (small(below, LOWERED, "_") if below else "") + f" {self.part(x, 1)}"
 
+    def enclosed(self, x: Looks) -> str:
+        # Cases in a line have braces.
+        return self.write(x) if x.kind == "cases" else super().enclosed(x)
+
     def cases_(self, x: Looks) -> str:
         value, condition, otherwise = map(self.write, x.parts)
         return f"{{{value} if {condition}, else {otherwise}}}"

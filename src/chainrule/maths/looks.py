@@ -44,6 +44,7 @@ class Where(NamedTuple):
 PRECEDENCE = {
     "rel": Where(Binds.RELATION, Binds.RELATION, Binds.RELATION),
     "sum": Where(Binds.SUM, Binds.SUM, Binds.SUM),
+    "cases": Where(Binds.SUM, Binds.SUM, Binds.ATOM),
     "neg": Where(Binds.PREFIX, Binds.PREFIX, Binds.BESIDE),
     "big": Where(Binds.PREFIX, Binds.PREFIX, Binds.ATOM),
     "prod": Where(Binds.PRODUCT, Binds.PRODUCT, Binds.PRODUCT),

@@ -211,6 +211,8 @@ def repeated(x: Tree, shape: Shape) -> Looks:
     form = lay(x)
     if x.size == math.prod(shape):
         return form
+    if x.ndim == len(shape) > 2:
+        return form  # along its axes of length 1, as a mean that is kept there
     if len(shape) > 2 or x.ndim > 2:
         return call("repeat", form, below=looks.listed(looks.text("×".join(map(str, shape)))))
     if x.size == 1 and max(x.ndim, 0) < 2:
@@ -541,14 +543,6 @@ def pooled(tree: Applied, x: Tree, places: Tree) -> Looks | None:
     return call("max pool", lay(x), below=settings_below(settings_shown(tree))) if x == places else None
 
 
-def taken(tree: Applied, x: Tree, places: Tree) -> Looks | None:
-    """What is taken in its own order is sorted."""
-    if not isinstance(places, Applied) or places.name != "argsort" or places.inputs != (x,):
-        return None
-    order = {name: setting for name, setting in settings_shown(places).items() if name != "stable"}
-    return call("sort", lay(x), below=settings_below(order))
-
-
 def trace(tree: Applied, x: Tree) -> Looks | None:
     """The sum of a diagonal, as books write it."""
     return None if settings_shown(tree) else call("tr", lay(x))
@@ -599,7 +593,6 @@ BY_SHAPE: dict[str, Callable[..., Looks | None]] = {
     "sub": sum_with(-1),
     "sum": total,
     "swap": transpose,
-    "take_along_axis": taken,
     "trace": trace,
     "transpose": transpose,
     "where": by_cases,

@@ -12,7 +12,7 @@ from chainrule.core.term import Term, symbols_in
 from chainrule.errors import GraphError
 from chainrule.maths.calls import Call, call_of, is_identity
 from chainrule.maths.names import symbols_for
-from chainrule.maths.tree import Matrix, Tree, applied, is_cast, named, times, tree_of
+from chainrule.maths.tree import Applied, Matrix, Tree, applied, is_cast, named, times, tree_of
 
 LONGEST = 4_000
 """Formulas of more parts are refused: a shared part is written out wherever it is used."""
@@ -100,8 +100,34 @@ def column(*entries: Tree, axis: int) -> Tree | None:
     return Matrix(tuple(rows), (len(rows), len(rows[0]))) if axis == 0 and len(rows) == len(entries) else None
 
 
-WRITTEN_OUT: dict[str, Callable[..., Tree | None]] = {"power_and_log": power_and_log, "stack": column}
-"""Operations that no book has a name for, as what they come to; None leaves one under its name."""
+def middle(x: Tree, *, axis: Any = None, keepdims: bool = False) -> Tree | None:
+    """The mean of what stands in the middle of an order is the median; None for another mean."""
+    if not isinstance(x, Applied) or x.name != "index" or keepdims:
+        return None
+    key: Any = x.given["key"]
+    return median_of(x.inputs[0], key.start, key.stop) if type(key) is slice else None
+
+
+def entry(x: Tree, *, key: Any) -> Tree | None:
+    """The entry in the middle of an order is the median; None for another entry."""
+    return median_of(x, key, key + 1) if type(key) is int else None
+
+
+def median_of(ordered: Tree, start: Any, stop: Any) -> Tree | None:
+    """The median of a vector that was sorted, where these are its places in the middle."""
+    if not isinstance(ordered, Applied) or ordered.name != "sort" or ordered.ndim != 1:
+        return None
+    is_middle = start == (ordered.size - 1) // 2 and stop == ordered.size // 2 + 1
+    return applied("median", ordered.inputs[0]) if is_middle and not ordered.given.get("descending") else None
+
+
+WRITTEN_OUT: dict[str, Callable[..., Tree | None]] = {
+    "power_and_log": power_and_log,
+    "stack": column,
+    "mean": middle,
+    "index": entry,
+}
+"""Operations that books have under another name, or write out; None leaves one under its own."""
 
 
 def own_names(*terms: Term) -> dict[Term, Tree]:

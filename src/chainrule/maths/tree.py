@@ -23,6 +23,7 @@ from chainrule.core.operation import Operation, Pointwise, book, compositions
 from chainrule.core.operators import Operators
 from chainrule.core.stand_in import Shaped
 from chainrule.core.state import Quiet
+from chainrule.core.term import as_places
 from chainrule.errors import GraphError
 from chainrule.maths import numerals
 
@@ -392,6 +393,8 @@ def applied(operation: Any, *inputs: Any, **settings: Any) -> Applied:
     if isinstance(operation, Operation):
         settings = operation.complete(settings) if settings or operation.needs_settings else operation.defaults
     trees = tuple(map(tree_of, inputs))
+    if (found := in_own_order(operation, trees, settings)) is not None:
+        return found
     pairs = tuple(sorted([(name, hashable(setting)) for name, setting in settings.items()])) if settings else ()
     return Applied(operation, trees, pairs, shape_of(operation, tuple([x.shape for x in trees]), pairs))
 
@@ -425,8 +428,20 @@ def made(operation: Operation, inputs: Sequence[Any], settings: Mapping[str, Any
     """An operation as it was recorded, with the shape that came out."""
     if is_cast(operation, settings):
         return tree_of(inputs[0])
+    trees = tuple(map(tree_of, inputs))
+    if (found := in_own_order(operation, trees, settings)) is not None:
+        return found
     pairs = tuple(sorted([(name, hashable(setting)) for name, setting in settings.items()]))
-    return Applied(operation, tuple(map(tree_of, inputs)), pairs, shape)
+    return Applied(operation, trees, pairs, shape)
+
+
+def in_own_order(operation: Any, inputs: Sequence[Tree], settings: Mapping[str, Any]) -> Applied | None:
+    """What is taken in its own order is sorted; None for anything else."""
+    places = inputs[1] if getattr(operation, "name", "") == "take_along_axis" else None
+    if not isinstance(places, Applied) or places.name != "argsort" or places.inputs != inputs[:1]:
+        return None
+    axis = {} if inputs[0].ndim == 1 else {"axis": settings["axis"]}
+    return applied("sort", inputs[0], **{**places.given, "axis": -1, **axis})
 
 
 @dataclass(frozen=True, slots=True)
@@ -492,12 +507,6 @@ def computed(operation: Any, values: Sequence[Any], settings: dict[str, Any]) ->
         values = [as_places(x) if i in operation.flat else x for i, x in enumerate(values)]
     out = operation.fitting(values, values, settings)
     return np.asarray(out, dtype=float)[()] if operation.name in COMPARISONS else out
-
-
-def as_places(x: Any) -> Any:
-    """Whole numbers as such; what has others tells of no places."""
-    numbers = np.asarray(x, dtype=float)
-    return numbers.astype(np.intp) if np.all(np.abs(numbers) < 2**53) and np.all(numbers % 1 == 0) else x
 
 
 def parts(tree: Tree) -> tuple[Tree, ...]:

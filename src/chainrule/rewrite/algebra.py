@@ -23,6 +23,7 @@ from chainrule.rewrite.rewriting import (
     as_number,
     as_term,
     exact,
+    in_fractions,
     is_whole,
     number_times,
     own_power,
@@ -207,9 +208,11 @@ def build_product(product: Product, shape: Shape, way: Rewriting) -> Any:
     above = [power_of(base, e) for base, e in arrays if e > 0]
     below = [power_of(base, -e) for base, e in arrays if e < 0]
     alone = not any(e > 0 for _, e in scalars) and abs(upper(number)) == 1
+    if above and below and alone and not scalars and lower(number) != 1:
+        return signed(book["div"](multiplied(above), multiplied([lower(number), *below])), number)
     if above and alone and (scalars or lower(number) != 1):
         whole = book["div"](multiplied(above), fraction(1 / abs(number), [(base, -e) for base, e in scalars]))
-        whole = -whole if number < 0 else whole
+        whole = signed(whole, number)
     else:
         front = fraction(number, scalars)
         if above and isinstance(front, int) and abs(front) == 1:
@@ -217,6 +220,11 @@ def build_product(product: Product, shape: Shape, way: Rewriting) -> Any:
         else:
             whole = multiplied([front, *above])
     return book["div"](whole, multiplied(below)) if below else whole
+
+
+def signed(x: Any, number: Number) -> Any:
+    """A term with the sign of a number."""
+    return -x if number < 0 else x
 
 
 def is_unit(x: Any) -> bool:
@@ -474,9 +482,17 @@ def alike_together(ordered: list[tuple[Term, Number]], shape: Shape, way: Rewrit
         is_total = name_of(unit) == "sum" and not unit.shape
         in_means = abs(exact(number * unit.inputs[0].size)) if is_total else number
         groups.setdefault(in_means if is_total and in_means in of_arrays else abs(number), []).append((unit, number))
+    constants = [(unit, number) for unit, number in ordered if unit.number is not None and as_number(unit) is None]
+    share = next((size for size in groups if isinstance(size, Fraction) and size.numerator == 1 != size), None)
+    if len(constants) == 1 and share is not None and constants[0] not in groups[share]:
+        # An array of numbers takes any: z/3 − [0.3 0] is (z − [0.9 0])/3.
+        ((unit, number),) = constants
+        share = -share if unit.number.flat[np.argmax(np.abs(unit.number))] * float(number) < 0 else share
+        groups = {size: [pair for pair in group if pair[0] is not unit] for size, group in groups.items()}
+        groups[abs(share)].append((constant(in_fractions(unit.number * float(number / share))), share))
     out: list[tuple[Term, Number]] = []
     for size, group in groups.items():
-        if size == 1 or len(group) == 1:
+        if size == 1 or len(group) < 2:
             out += group
         else:
             own_shape = shape if any(unit.shape for unit, _ in group) else ()

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.operation import Linear, Operation, Pointwise, book
-from chainrule.core.term import Term, plain_number
+from chainrule.core.term import Term, as_places, plain_number
 from chainrule.errors import GraphError
-from chainrule.maths.tree import as_places
 
 Place = tuple[int, ...]
 

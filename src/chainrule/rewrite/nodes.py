@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from chainrule.core.operation import Linear, Pointwise, book
 from chainrule.core.state import Quiet
-from chainrule.core.term import Term, constant, name_of, shape_of
-from chainrule.rewrite.algebra import Product, build_product, build_sum, is_unit, product_of, sum_of
+from chainrule.core.term import Shape, Term, constant, name_of, shape_of
+from chainrule.maths.tree import COMPARISONS
+from chainrule.rewrite.algebra import Product, add_unit, build_product, build_sum, is_unit, product_of, sum_of
 from chainrule.rewrite.builders import BUILDERS, as_number_or_none, changed, where_equal
 from chainrule.rewrite.exponentials import as_softmax, with_named_functions
 from chainrule.rewrite.patterns import replaced
 from chainrule.rewrite.rearranging import MOST_ENTRIES, broadcast, reshaped, scaled_by, with_scalars_in_front
-from chainrule.rewrite.rewriting import NO_NUMBER, Rewriting, as_number, as_term, plain
+from chainrule.rewrite.rewriting import NO_NUMBER, Number, Rewriting, as_number, as_term, in_fractions, plain
 from chainrule.rewrite.shaped import repeat, same_move
 
 SUMS = frozenset({"add", "sub"})
@@ -45,7 +47,8 @@ def built_from(term: Term, inputs: list[Any], way: Rewriting) -> Any:
         return folded
     if op.name in SUMS:
         raw = op(*inputs)
-        return changed(raw, build_sum(sum_of(raw, way), shape, way), "like terms", way)
+        entries = sum_of(raw, way)
+        return changed(raw, build_sum(in_cases(entries, shape, way), shape, way), "like terms", way)
     if op.name in PRODUCTS or (op.name == "pow" and as_number_or_none(inputs[1]) is not None):
         return built_product(op(*inputs), shape, way)
     builder = BUILDERS.get(op.name)
@@ -72,6 +75,43 @@ def built_from(term: Term, inputs: list[Any], way: Rewriting) -> Any:
         return whole
     way.note(law[1])
     return law[0]
+
+
+def in_cases(entries: dict[Term, Number], shape: Shape, way: Rewriting) -> dict[Term, Number]:
+    """A sum in which what holds where a condition does, and what holds elsewhere, are two cases of one term."""
+    conditions = dict.fromkeys([x for unit in entries for x in conditions_of(product_of(unit))])
+    for opposite in conditions:
+        holds = opposite.inputs[0] if as_number(opposite.inputs[1]) == 0 else None
+        if name_of(opposite) != "equal" or holds not in conditions:
+            continue
+        cases: list[dict[Term, Number]] = [{}, {}]
+        rest: dict[Term, Number] = {}
+        for unit, number in entries.items():
+            product = product_of(unit)
+            case = next((i for i, x in enumerate((holds, opposite)) if x in conditions_of(product)), None)
+            if case is None:
+                rest[unit] = number
+            else:
+                add_unit(cases[case], without(product, (holds, opposite)[case]), number, shape, way.plainly())
+        way.note("choice")
+        taken = [as_shaped(build_sum(case, shape, way.plainly()), shape) for case in cases]
+        return {**rest, book["where"](holds, *taken): Fraction(1)}
+    return entries
+
+
+def conditions_of(product: Product) -> list[Term]:
+    """The comparisons that a product is made of: its factors, and what chooses one of them."""
+    found = [x.inputs[1] if name_of(x) == "chosen" else x for x, power in product.powers.items() if power == 1]
+    return [x for x in found if name_of(x) in COMPARISONS]
+
+
+def without(product: Product, condition: Term) -> Product:
+    """A product where a condition holds that is a factor of it, or chooses one."""
+    rest = Product(product.number, {x: e for x, e in product.powers.items() if x is not condition})
+    for x in [x for x in rest.powers if name_of(x) == "chosen" and x.inputs[1] is condition]:
+        rest.times(x, -rest.powers[x])
+        rest = rest * product_of(x.inputs[0])
+    return rest
 
 
 def moved_like(example: Any, inner: Any, way: Rewriting) -> Any:
@@ -130,6 +170,7 @@ def worked_out(term: Term, inputs: Sequence[Any]) -> Any:
         numbers.append(np.broadcast_to(number, shape_of(x)) if shape_of(x) else number)
     with Quiet():
         result = np.asarray(term.op.compute(numbers, term.settings), dtype=np.float64)  # type: ignore[union-attr]
+    result = in_fractions(result)
     number = as_number(constant(result))
     return constant(result) if number is None else repeat(plain(number), term.shape)
 

@@ -46,6 +46,8 @@ def reshaped(x: Any, shape: Shape) -> Any:
         return x.inputs[0]
     if not shape_of(x):
         return repeat(x, shape)
+    if not shape and name_of(x) == "index" and x.inputs[0].ndim == 1 and isinstance(x.settings["key"], slice):
+        return book["index"](x.inputs[0], key=range(x.inputs[0].size)[x.settings["key"]][0])
     if name_of(x) == "broadcast_to" and not shape_of(x.inputs[0]):
         return repeat(x.inputs[0], shape)
     return book["reshape"](x, shape=shape)

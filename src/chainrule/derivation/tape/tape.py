@@ -115,6 +115,8 @@ class Tape:
             self.symbols = {x: symbol for x, symbol in self.symbols.items() if x in own}
         self.numbered = {node for node in self.symbols if id(node) not in self.labels}
         """What goes by a number (v₁, c₁), since neither the user nor a book has a name for it."""
+        self.marks: dict[Node, Symbol] = {}
+        """Arrays with a 1 in each row that formulas of the page have in them, and their letters."""
 
     @cached_property
     def consumers(self) -> dict[Node, list[tuple[Node, int]]]:

@@ -12,8 +12,9 @@ import numpy as np
 
 from chainrule.core.operation import book
 from chainrule.core.state import Quiet
-from chainrule.core.term import Term, constant, forward_order, name_of, replay, with_others
+from chainrule.core.term import Term, constant, forward_order, frozen, name_of, replay, symbols_in, with_others
 from chainrule.derivation.tape.tape import Tape, size_of
+from chainrule.errors import UNFIT
 from chainrule.program import Kind, Program, Step, run
 from chainrule.program.lift import NODES
 from chainrule.program.run import run_operation
@@ -24,6 +25,12 @@ SHARES = (1e-6, 1e-9)
 
 KINK = 1e-3
 """What differs by more than this share of the step has a kink; where the step does not matter, it jumps."""
+
+GUARDS = ("isnan", "isinf", "isfinite")
+"""What tells numbers that are none, or infinite, from others."""
+
+MOST_RANKS = 2
+"""Places in an order of which a formula speaks."""
 
 EXTREMES = {"shares_of_largest": "largest", "shares_of_smallest": "smallest"}
 """What finds the extremes among entries, and what gives them."""
@@ -97,14 +104,75 @@ def difference(step: Step, places: set[int], chosen: Sequence[Any], moved: Seque
     return np.asarray(moved[step.place]) - run_operation(step.op, inputs, settings, True)
 
 
-def unbounded(term: Any, numbers: Mapping[Term, Any]) -> Any:
-    """A term with the plain logarithm where `BCELoss` bounds it, and no entry is so small that it matters."""
+def unguarded(term: Any, numbers: Mapping[Term, Any]) -> Any:
+    """A term without its guards against what is not there: nan, infinities, and logarithms that `BCELoss` bounds.
+
+    Nor has it choices that are made already.
+    """
     found: dict[Term, Any] = {}
     for x in forward_order([term]):
-        small: Any = x.inputs[0] if name_of(x) == "where" else None
-        is_bounded = name_of(small) == "less_equal" and small.inputs[1] == LEAST_PROBABILITY
-        if is_bounded and not np.any(replay([small], numbers)[0]):
-            found[x] = with_others(x.inputs[2], found)
+        if name_of(x) != "where" or not is_guard(x.inputs[0]):
+            continue
+        holds = np.asarray(replay([x.inputs[0]], numbers)[0])
+        if np.all(holds) or not np.any(holds):
+            found[x] = with_others(x.inputs[1 if np.any(holds) else 2], found)
+    return with_others(term, found)
+
+
+def is_guard(condition: Any) -> bool:
+    """Whether a condition asks for numbers that a computation is safe from."""
+    if name_of(condition) == "less_equal":
+        return bool(condition.inputs[1] == LEAST_PROBABILITY)
+    return not symbols_in(condition) or any([name_of(x) in GUARDS for x in forward_order([condition])])
+
+
+def by_rank(term: Any, numbers: Mapping[Term, Any]) -> Any:
+    """A term in which the middle one of some entries is where they are as large as it, if it is alone.
+
+    As what goes back to entries that were sorted is recorded, their order is in it.
+    """
+    found: dict[Term, Any] = {}
+    for x in forward_order([term]):
+        of: Any = x.inputs[1] if name_of(x) == "add_along_axis" else None
+        if name_of(of) != "argsort" or not isinstance(x.inputs[0], Term) or x.inputs[0].number is None:
+            continue
+        axis = x.settings["axis"] % x.ndim
+        weights = np.moveaxis(x.inputs[0].number, axis, 0)
+        ranks = [k for k, row in enumerate(weights) if np.any(row)]
+        if len(ranks) > MOST_RANKS or any([np.ptp(weights[k]) for k in ranks]):
+            continue
+        ordered = book["take_along_axis"](of.inputs[0], of, axis=axis)
+        share: Any = 0.0
+        sorted_numbers = np.moveaxis(replay([ordered], numbers)[0], axis, 0)
+        alone = [k for k in ranks if k - 1 not in ranks or np.any(sorted_numbers[k] != sorted_numbers[k - 1])]
+        for k in alone:
+            there = book["index"](ordered, key=k if x.ndim == 1 else (*[slice(None)] * axis, slice(k, k + 1)))
+            share = share + float(weights[k].flat[0]) * book["equal"](of.inputs[0], there)
+        before, after = replay([x, share], numbers)
+        if np.array_equal(before, after):
+            found[x] = share
+    return with_others(term, found)
+
+
+def at_its_places(term: Any, numbers: Mapping[Term, Any]) -> Any:
+    """A term in which what was made of picked entries, and put back, is made of all times ones there: Y ⊘ P.
+
+    Where another entry has no such number, as 1/p of a share of 0, it stays as it is.
+    """
+    found: dict[Term, Any] = {}
+    for x in forward_order([term]):
+        if name_of(x) != "scatter" or x.ndim != 2:
+            continue
+        key = frozen(x.settings["key"])
+        picked = [y for y in forward_order(x.inputs) if name_of(y) == "index" and frozen(y.settings["key"]) == key]
+        ones = np.zeros(x.shape)
+        ones[x.settings["key"]] = 1.0
+        try:
+            whole = constant(ones) * with_others(x.inputs[0], {y: y.inputs[0] for y in picked})
+        except UNFIT:
+            continue
+        if picked and whole.shape == x.shape and np.array_equal(*replay([x, whole], numbers)):
+            found[x] = whole
     return with_others(term, found)
 
 
