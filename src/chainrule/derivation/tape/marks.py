@@ -47,7 +47,9 @@ def with_marks(tape: Tape, terms: Iterable[Term]) -> dict[Term, Tree]:
 def fraction(x: float) -> Tree:
     """A number as a short fraction where it is one, as the share 0.1/27 of each class."""
     near = Fraction(x).limit_denominator(1000)
-    return times(near, Number("1")) if float(near) == x and numerals.has_all_digits(numerals.in_full(x)) else constant(x)
+    return (
+        times(near, Number("1")) if float(near) == x and numerals.has_all_digits(numerals.in_full(x)) else constant(x)
+    )
 
 
 def marks_in(array: Any) -> tuple[Any, float, float] | None:
