@@ -934,3 +934,49 @@ def test_notes_of_several_lines_have_room_below_these():
     told = cr.explain(text, shapes=dict.fromkeys(names, ()), values={"intercept": -1.4})
     assert "For numbers" in told.text()
     assert len(told.plain(detail="short", width=80).splitlines()) <= 12
+
+
+CANCELLING = {
+    "sqrt": (lambda x, y: cr.sqrt(x + 1) - cr.sqrt(x), 1e16, None),
+    "tanh": (lambda x, y: cr.tanh(x + 1) - cr.tanh(x), 30.0, None),
+    "quotients": (lambda x, y: 1 / (x + 1) - 1 / x, 1e16, None),
+    "log": (lambda x, y: cr.log(x + 1) - cr.log(x), 1e16, -1e-32),
+    "products": (lambda x, y: (x * y) ** 2 - x**2 * y**2 + 1.7 * x, 0.3, 1.7),
+    "added": (lambda x, y: x * (y * 1e10 + x - y * 1e10) * 0.5, 1e-9, 1e-9),
+    "fractions": (lambda x, y: (1 + x) / x - 1 / x, 1e-17, 0.0),
+    "nothing": (lambda x, y: (x * y) ** 2 - x**2 * y**2, 0.3, 0.0),
+}
+"""What cancels out, where, and its slope in x; None where rounding leaves no digit of that."""
+
+
+def in_tensors(x, label):
+    return cr.Tensor(x, requires_grad=True, label=label)
+
+
+@pytest.mark.parametrize(
+    ("make", "dialect"), [*[(cr.Value, x) for x in ("chain", "graph", "paths", "jacobian")], (in_tensors, "chain")]
+)
+@pytest.mark.parametrize("name", CANCELLING)
+def test_recorded_numbers_that_rounding_took_are_those_of_their_formula_too(name, make, dialect):
+    function, at, slope = CANCELLING[name]
+    x = make(at, label="x")
+    told = cr.explain(function(x, make(1e8, label="y")), x, dialect)
+    check(told)
+    page = " ".join((told.text(detail="short") + told.text(detail="full")).split())
+    assert page.count("does not move") == page.count("no difference here") == 0 or slope == 0
+    assert "The gradient is 0" not in page or slope == 0
+    if slope is None:
+        assert "Rounding leaves too few digits of dv" in page
+        assert not re.search(r"[d∂](v\d+|[^ ]*)/[d∂]x = 0", page)
+    else:
+        assert told.title[0].sides[1] == numeral(slope)
+        assert told.gradient == pytest.approx(slope)
+
+
+def test_of_several_recorded_numbers_those_without_digits_are_named():
+    x, y = cr.Value(1e16, label="x"), cr.Value(2.0, label="y")
+    told = cr.explain(y * cr.log(x + 1) - y * cr.log(x), [x, y])
+    check(told)
+    assert "-2e-32" in told.plain()
+    assert "too few digits of dv6_dy" in told.plain()
+    assert "no difference" not in told.plain(detail="full")

@@ -16,7 +16,7 @@ from chainrule.core.operation import Linear, Pointwise
 from chainrule.core.state import Quiet
 from chainrule.derivation.equations import NOT_FINITE, NOT_TAKEN, TOO_FEW_DIGITS, together
 from chainrule.derivation.record import Block, Equation, rebuilt, trees_in
-from chainrule.derivation.words import Words, listed, said
+from chainrule.derivation.words import Words, listed, said, text_of
 from chainrule.errors import ChainruleError
 from chainrule.maths import (
     Derivative,
@@ -295,7 +295,8 @@ def without_numbers(part: Equation, words: Words) -> Equation:
     """The sides in symbols, with words in place of the numbers."""
     symbols = tuple([side for side in part.sides if has_letters(side)]) or part.sides[:1]
     note = without_ending(part.note)
-    return replace(part, sides=symbols, numbers=0, signs=(), note=note if note == words else together(note, words))
+    is_said = text_of(note).endswith(text_of(words))
+    return replace(part, sides=symbols, numbers=0, signs=(), note=note if is_said else together(note, words))
 
 
 def in_digits(x: Tree, digits: int) -> Tree:

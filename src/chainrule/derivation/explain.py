@@ -21,6 +21,7 @@ from chainrule.derivation.formats.displayed import MOST_LINES, lines_of
 from chainrule.derivation.meaning import is_rounding
 from chainrule.derivation.network.letters import lend_letters
 from chainrule.derivation.notation import USUAL, notation_of
+from chainrule.derivation.own_digits import with_own_digits
 from chainrule.derivation.pitfalls import (
     is_left_over,
     left_over_of,
@@ -156,9 +157,18 @@ class NotSuited(GraphError):
 
 
 def explained(
-    tape: Tape, request: Request, dialect: str | None, notation: str | None, *, with_short: bool = True
+    tape: Tape,
+    request: Request,
+    dialect: str | None,
+    notation: str | None,
+    *,
+    with_short: bool = True,
+    with_formulas: bool = True,
 ) -> Derivation:
-    """One gradient of an opened graph, explained as it was asked for."""
+    """One gradient of an opened graph, explained as it was asked for.
+
+    `with_formulas`, its number is that of its formula where rounding took the digits of the engine's.
+    """
     lent = lend_letters(tape, notation, is_net=dialect == "delta")
     asked = tape.wrt or [x for x in tape.gradients if x.op is None]
     with Quiet(), known_rounding(partial(rounding_beside, tape, asked)):
@@ -166,7 +176,10 @@ def explained(
         title = said(title_of(tape, request), ", ", IN_WORDS[name])
         known = {row.symbol for row in answer.symbols}
         answer = replace(answer, symbols=(*answer.symbols, *[row for row in lent if row.symbol not in known]))
-        return with_d(assembled(tape, request, name, title, answer, with_short=with_short), tape)
+        found = assembled(tape, request, name, title, answer, with_short=with_short)
+        return with_d(
+            with_own_digits(tape, request, found, partial(checking_of, tape, request)) if with_formulas else found, tape
+        )
 
 
 def explained_in_full(output: Any, wrt: Any, dialect: str, digits: int) -> Derivation:
@@ -256,10 +269,7 @@ def assembled(
     if tape.undefined:
         undefined = {slope: np.full(np.shape(environment.get(slope, x)), np.nan) for slope, x in tape.undefined.items()}
         environment = ChainMap[Tree, Any](undefined, *environment.maps)
-    warnings, floor = trap(tape), rounding_floor(tape)
-    given = {tape.symbols[x] for x in tape.order if x.op is None}
-    about = (partial(rounding_of_letter, tape), partial(left_over_of, tape), given)
-    checking = Checking(environment, floor, request.digits, *about)
+    warnings, checking = trap(tape), checking_of(tape, request, environment)
     story = (*checking.of(answer.story), *warnings)
     conventions = conventions_of(tape, request.layout if dialect == "jacobian" else "")
     short = (
@@ -293,6 +303,13 @@ def assembled(
         short=short,
         known=tuple(known),
     )
+
+
+def checking_of(tape: Tape, request: Request, environment: Mapping[Tree, Any]) -> Checking:
+    """What checks a page of a tape."""
+    given = {tape.symbols[x] for x in tape.order if x.op is None}
+    about = (partial(rounding_of_letter, tape), partial(left_over_of, tape), given)
+    return Checking(environment, rounding_floor(tape), request.digits, *about)
 
 
 def title_of(tape: Tape, request: Request) -> Words:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from chainrule.derivation.equations import with_places
@@ -97,3 +97,8 @@ def those_that_save(versions: list[Version]) -> list[Version]:
         if version.lines < kept[-1].lines:
             kept.append(version)
     return kept
+
+
+def result_alone(equation: Equation) -> Equation:
+    """What was asked for and what it is."""
+    return replace(equation, sides=(equation.sides[0], equation.sides[-1]))

@@ -11,7 +11,7 @@ from chainrule.derivation.arrays import WRITTEN
 from chainrule.derivation.checked import symbols_in, words_of
 from chainrule.derivation.in_names import InNames
 from chainrule.derivation.pitfalls import RESIDUE, invariance, is_invariant, is_left_over
-from chainrule.derivation.record import Block, Convention, Paragraph
+from chainrule.derivation.record import Block, Convention, Heading, Paragraph
 from chainrule.derivation.request import Request
 from chainrule.derivation.scalars.graph import entry_symbol
 from chainrule.derivation.scalars.paths import output_after
@@ -29,6 +29,10 @@ MOST_ALONG = 4
 """Numbers of an arrow that is written out."""
 ARROW_DIGITS = 3
 """Of a direction."""
+RESULTS = ("gradient", "so")
+"""The columns of a table of gradients and what each says to do."""
+NUDGES = Heading("Nudges", 3)
+"""What stands above what real nudges do."""
 MOST_TRIED = 20_000
 """Steps of a computation that is run again to see how far its slope holds; without that it is said to first order."""
 
@@ -189,3 +193,14 @@ def on_page(tape: Tape, named: InNames | None, node: Any) -> Tree:
         return written
     # Nobody knows the letter of a result without a name.
     return tape.formula(node) if nameless(tape, node) else tape.symbols[node]
+
+
+def intuition_of_sign(gradient: Any) -> str:
+    """What a gradient says to do, in words."""
+    if np.ndim(gradient):
+        return f"shape {tuple(np.shape(gradient))}"
+    if not np.isfinite(gradient):
+        return "not a finite number: look for the node where it arose"
+    if gradient == 0:
+        return "a small change makes no difference here"
+    return "raising it raises the output" if gradient > 0 else "raising it lowers the output"

@@ -304,6 +304,9 @@ def rounding_of_letter(tape: Tape, letter: Tree, number: Any) -> float:
     """How far a derivative in something, or in an entry of it, may be off by rounding; 0 for what is none."""
     below = next(symbols_in(letter.below), None) if isinstance(letter, Derivative) else None
     node = None if below is None else tape.node_of.get(below.whole)
+    if node in tape.gradients and letter == tape.gradient(node):
+        # What another way gives for the whole gradient is as far off as the engine's, however small it is.
+        number = np.maximum(np.max(np.abs(number), initial=0.0), np.max(np.abs(tape.gradients[node]), initial=0.0))
     return rounding_beside(tape, () if node is None else [node], number)
 
 

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from chainrule.derivation.choices import Choices
-from chainrule.derivation.dialects.graph import intuition_of_sign
 from chainrule.derivation.explain import NEAREST, NotSuited, explained_in_full
 from chainrule.derivation.formats.html import beside, block, cell, displayed, steps, table
 from chainrule.derivation.formats.page import page as blocks_of
+from chainrule.derivation.meaning import intuition_of_sign
 from chainrule.derivation.record import Block, Equation, Steps, Table
 from chainrule.derivation.words import Words, said
 from chainrule.livepage.equations import Made, Numbers, made_by_equations, origin

@@ -19,6 +19,7 @@ from chainrule.core.tensor import Tensor
 from chainrule.core.term import name_of
 from chainrule.derivation.arrays import described, fits
 from chainrule.derivation.equations import Show, cell, comes_out, given, is_residue, not_finite, proved
+from chainrule.derivation.meaning import RESULTS, intuition_of_sign
 from chainrule.derivation.notation import derivative
 from chainrule.derivation.record import Block, Equation, Heading, Note, Paragraph, Steps, Table
 from chainrule.derivation.request import Explanation, Request
@@ -243,7 +244,7 @@ class Teller:
             rows.append(self.entry_row(*self.entry))
         left = len(asked) - len(shown)
         caption = f"the {len(shown)} with the largest gradients of {len(asked):,}" if left else ""
-        return [Heading("Result"), Table(("gradient", "so"), tuple(rows), caption)]
+        return [Heading("Result"), Table(RESULTS, tuple(rows), caption)]
 
     def entry_row(self, node: Node, place: tuple[int, ...]) -> tuple[Equation, str]:
         value = self.tape.gradients[node][place]
@@ -303,14 +304,3 @@ def local_equation(tape: Tape, node: Node, slot: int, environment: dict[Tree, An
 def intuition(node: Node) -> str:
     """The rule's docstring: its first sentence."""
     return node.op.intuition or node.op.name
-
-
-def intuition_of_sign(gradient: Any) -> str:
-    """What a gradient says to do, in words."""
-    if np.ndim(gradient):
-        return f"shape {tuple(np.shape(gradient))}"
-    if not np.isfinite(gradient):
-        return "not a finite number: look for the node where it arose"
-    if gradient == 0:
-        return "a small change makes no difference here"
-    return "raising it raises the output" if gradient > 0 else "raising it lowers the output"

@@ -13,6 +13,7 @@ import numpy as np
 from chainrule.derivation.choices import chosen
 from chainrule.derivation.computed import computed_by
 from chainrule.derivation.equations import cell, given, in_a_row, proved, together
+from chainrule.derivation.meaning import NUDGES
 from chainrule.derivation.notation import derivative
 from chainrule.derivation.record import Block, Equation, Heading, Meaning, Note, Paragraph, Table
 from chainrule.derivation.request import Explanation, Request
@@ -98,7 +99,7 @@ def nudge_story(maker: Maker, request: Request) -> list[Block]:
     linear = said("Linear part, ", derivative(above, below) * small)
     columns = (said("Nudge ", small), said("Change ", large), said("Ratio ", large / small), linear, "Remainder")
     return [
-        Heading("Nudges", 3),
+        NUDGES,
         Paragraph(
             said(
                 "Move ",

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.collector import without_collector
 from chainrule.core import Value
 from chainrule.core.graph import backward_order
 from chainrule.core.state import Quiet
@@ -21,11 +22,12 @@ from chainrule.core.tensor import Tensor
 from chainrule.core.term import Term, constant, symbol
 from chainrule.derivation.checked import Checking
 from chainrule.derivation.equations import with_places
-from chainrule.derivation.explain import explain
+from chainrule.derivation.explain import explained
 from chainrule.derivation.fitting import blocks_of, fit, piece_of
 from chainrule.derivation.formats.displayed import MOST_LINES, lines_of
 from chainrule.derivation.notation import USUAL
 from chainrule.derivation.notation import derivative as leibniz
+from chainrule.derivation.own_digits import is_legend, settled, with_digits_of, with_numbers_of_formulas
 from chainrule.derivation.pitfalls import TINY, left_over_in, size_of_terms
 from chainrule.derivation.products import WRITTEN, Moved, along, weighted
 from chainrule.derivation.record import (
@@ -39,6 +41,7 @@ from chainrule.derivation.record import (
     Note,
     Paragraph,
 )
+from chainrule.derivation.request import Request
 from chainrule.derivation.symbolic.derivative import turned
 from chainrule.derivation.tape.conventions import LAYOUTS
 from chainrule.derivation.tape.nodes import numbers_of
@@ -49,7 +52,6 @@ from chainrule.derivation.typed.closed_forms import ClosedForms, rules_story, sh
 from chainrule.derivation.typed.comparison import Comparison, compare_with_differences
 from chainrule.derivation.typed.formula import TypedFormula, formula_from, items_of
 from chainrule.derivation.typed.line_by_line import LineByLine, line_by_line
-from chainrule.derivation.typed.own_digits import is_legend, with_digits_of, with_numbers_of_formulas
 from chainrule.derivation.typed.room import as_one_of_several, in_room
 from chainrule.derivation.vector import JACOBIAN
 from chainrule.derivation.words import Words, listed, said
@@ -58,10 +60,7 @@ from chainrule.expression.arguments import numbers_in, values_of
 from chainrule.maths import Derivative as Slope
 from chainrule.maths import Matrix, Number, Symbol, Tree
 from chainrule.maths.check import (
-    AMPLIFIED,
     EPSILON,
-    as_written,
-    loose,
     moved_by_rounding,
     rounding_of,
     undefined,
@@ -220,8 +219,8 @@ class Answer:
             sizes = [float(np.max(np.abs(x), initial=0.0)) for x in known]
             self.largest = max([x for x in sizes if np.isfinite(x)], default=0.0)
         engine, slopes = slopes, {name: self.settled_slope(name, slope) for name, slope in slopes.items()}
-        engines, settled = [{self.letter(x): slope for x, slope in found.items()} for found in (engine, slopes)]
-        base = with_numbers_of_formulas(base, self.output, engines, settled, self.options.digits, self.options.nudge)
+        engines, own = [{self.letter(x): slope for x, slope in found.items()} for found in (engine, slopes)]
+        base = with_numbers_of_formulas(base, self.output, engines, own, self.options.digits, self.options.nudge)
         opening = self.opening(slopes)
         second = self.second_order() if self.options.order > 1 else []
         story = rules_story(self.closed)
@@ -403,20 +402,12 @@ class Answer:
             )
             number = numbers_of(typed.parsed.run(typed.values))
             return replace(self.without_numbers(), value=number, gradient=0.0, story=(Note(still),))
-        if typed.entry is not None:
-            wrt = [wrt[0][typed.entry]]
-        return explain(
-            output,
-            wrt[0] if len(wrt) == 1 else wrt,
-            options.dialect,
-            notation=options.notation,
-            layout=options.layout or "numerator",
-            digits=options.digits,
-            top=options.top,
-            nudge=options.nudge,
-            whole=options.whole,
-            names=typed.names,
-        )
+        only = wrt[0] if len(wrt) == 1 else None
+        asked = (options.notation or USUAL, options.layout or "numerator", options.digits, options.top)
+        request = Request(only, typed.entry, *asked, options.nudge, options.whole)
+        with without_collector():
+            tape = Tape(output, wrt, typed.names)
+            return explained(tape, request, options.dialect, options.notation, with_formulas=False)
 
     def without_numbers(self) -> Derivation:
         """A derivation that has no graph, only a story in symbols."""
@@ -578,23 +569,7 @@ class Answer:
         formula = None if number is None else readable(term, self.typed.letters)
         if formula is None:
             return number
-        environment = self.environment()
-        settled = as_written(formula, number, environment)
-        with Quiet():
-            values = Values(environment)
-            ours = values.array(formula)
-            # Entries of a gradient are compared with what the graph says of each of them.
-            is_compared = rounding is None and np.ndim(settled)
-            if is_compared or ours.size != np.size(settled) or not np.all(np.isfinite(ours)):
-                return settled
-            ours = ours.reshape(np.shape(settled))
-            apart = np.abs(ours - settled)
-            # The engine's terms may cancel out where those of the formula do not.
-            is_off = apart > loose(formula, ours, values)
-            residue = AMPLIFIED * EPSILON * self.largest
-            if not np.any(is_off) or np.max(apart) > max(residue, 0.0 if rounding is None else rounding()):
-                return settled
-        return np.where(is_off, ours, settled)[()]
+        return settled(formula, number, self.environment(), self.largest, rounding)
 
     def as_one_matrix(self, slopes: Mapping[str, Any]) -> list[Block]:
         """The Jacobian of a vector in several numbers: a row for each entry, a column for each name."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from chainrule.derivation.fitting import Version, blocks_of, fit, piece_of
+from chainrule.derivation.fitting import Version, blocks_of, fit, piece_of, result_alone
 from chainrule.derivation.formats.displayed import MOST_LINES
 from chainrule.derivation.record import Block, Equation, Paragraph, trees_in
 from chainrule.derivation.short import MOST_GRADIENTS
@@ -99,8 +99,3 @@ def in_a_line(equation: Equation) -> Equation:
     if equation.numbers and sum([len(plain(side)) for side in equation.sides]) > LONGEST_OF_SEVERAL:
         return result_alone(equation)
     return equation
-
-
-def result_alone(equation: Equation) -> Equation:
-    """What was asked for and what it is."""
-    return replace(equation, sides=(equation.sides[0], equation.sides[-1]))
