@@ -274,3 +274,40 @@ def test_weights_that_a_source_holds_have_the_names_of_its_comments():
         for name in ("net_0_weight", "net_0_bias", "net_2_weight", "net_2_bias", "info"):
             assert how.format(name) in source
             assert name in source.replace(how.format(name), "")
+
+
+def test_an_update_by_hand_comes_after_the_gradients_and_has_the_users_names():
+    def step(p, m, t, x, y):
+        slopes = cr.grad(lambda p: cr.mean((x @ p["w"] + p["b"] - y) ** 2))(p)
+        t = t + 1
+        m = {key: 0.9 * m[key] + 0.1 * slopes[key] for key in p}
+        p = {key: p[key] - 0.1 * m[key] / (1 - 0.9**t) for key in p}
+        return m, p, t
+
+    p = {"w": np.ones(2), "b": np.array(0.5)}
+    compiled = cr.compile(step)
+    compiled(p, {key: 0 * x for key, x in p.items()}, 0.0, np.eye(2), np.ones(2))
+    lines = [line.strip().split("  # ")[0] for line in compiled.source().splitlines()]
+    at = [lines.index(line) for line in ("# forward", "# backward", "# update")]
+    assert at == sorted(at)
+    gradients, update = lines[at[1] + 1 : at[2] - 1], lines[at[2] + 1 :]
+    assert [line.split(" = ")[0] for line in gradients] == ["g1", "dp_w"]
+    assert update[0] == "new_m_w = 0.9 * m_w + 0.1 * dp_w"
+    assert update[-1] == "return new_m_w, new_m_b, new_p_w, new_p_b, new_t"
+    assert "new_t = t + 1" in lines
+    assert "# new_t = t + 1" in compiled.source()
+
+
+def test_numbers_and_signs_stand_as_a_person_writes_them():
+    x = np.linspace(-1, 1, 3)
+    compiled = cr.compile(cr.grad(lambda x: cr.mean(cr.where(x > 0, 0.0, x))))
+    np.testing.assert_allclose(compiled(x), [1 / 3, 1 / 3, 0])
+    assert "dx = np.where(~(x > 0), 0.3333333333333333, 0)" in compiled.source()
+    compiled = cr.compile(lambda x, w: np.zeros(3) @ w + (x * w - 2 * cr.tanh(x)))
+    compiled(x, np.eye(3))
+    assert "np.zeros(" in compiled.source()
+    assert "- 2 * np.tanh(x)" in compiled.source()
+    compiled = cr.compile(lambda x, v: cr.hvp(lambda x: cr.sum(cr.tanh(x) ** 2), (x,), (v,)))
+    compiled(x, x)
+    assert "- 4 * " in compiled.source()
+    assert "+ -" not in compiled.source()

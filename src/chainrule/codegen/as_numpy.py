@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from chainrule.codegen.numpy_source import head_for
-from chainrule.codegen.source import ATOM, POWER, Source, call, enclosed, subscript, used, written
+from chainrule.codegen.source import ATOM, POWER, SIGN, Source, call, enclosed, subscript, used, written
 from chainrule.codegen.statements import Statements, statements_of, usual
 from chainrule.codegen.written_images import IMAGES
 from chainrule.core.operation import Operation, book, kernels
@@ -69,6 +69,13 @@ def power(value: Any, x: Any, y: Any) -> Any:
     return Source(f"{text}**{exponent}" if tight else f"{text} ** {exponent}", value, POWER, used([x]))
 
 
+def equals(value: Any, x: Any, y: Any) -> Any:
+    """A comparison, that of truth values with 0 as what does not hold."""
+    if isinstance(x, Source) and x.ndim and x.dtype == np.bool_ and type(y) in (int, float) and y == 0:
+        return Source(f"~{enclosed(x, ATOM)}", value, SIGN, used([x]))
+    return NotImplemented
+
+
 def turned(value: Any, x: Any, *, axes: Any = None) -> Any:
     if axes is None:
         return Source(f"{enclosed(x, ATOM)}.T", value, ATOM, used([x]))
@@ -91,6 +98,7 @@ def repeated(value: Any, x: Any, *, shape: Any) -> Any:
 
 SPELLED: dict[str, Callable[..., Any]] = {
     "broadcast_to": repeated,
+    "equal": equals,
     "identity": lambda value, x: x if isinstance(x, Source) else Source(written(x), value),
     "index": picked,
     "largest": reduction("max"),
@@ -118,6 +126,8 @@ class Printer:
     """Writes the lines of a program; `spelled` are operations that do not say what their rule says."""
 
     spelled: ClassVar = {**SPELLED, **IMAGES}
+    in_memory = False
+    """Whether a line may show what lies in memory already, as a number that is seen many times."""
 
     def __init__(self, lines: Statements) -> None:
         self.lines = lines
@@ -143,11 +153,12 @@ class Printer:
         for step in self.trace.program.steps:
             if step in self.lines.names and step.op is None:
                 self.found[step] = Source(self.lines.names[step], self.trace.numbers[step])
-        forward = [text for step in self.lines.forward for text in self.line(step)]
-        backward = [text for step in self.lines.backward for text in self.line(step)]
-        if forward and backward:
-            forward, backward = ["    # forward", *forward], ["", "    # backward", *backward]
-        return [*forward, *backward, self.result()]
+        parts = {"forward": self.lines.forward, **self.lines.after_forward()}
+        sections = [(title, [text for step in part for text in self.line(step)]) for title, part in parts.items()]
+        titled = [[f"    # {title}", *text] for title, text in sections if text]
+        if len(titled) == 1:
+            titled[0].pop(0)
+        return [*[line for k, lines in enumerate(titled) for line in ["", *lines][k == 0 :]], self.result()]
 
     def line(self, step: Step) -> list[str]:
         """The line of a step, with its mathematics and shape as a comment."""
@@ -217,11 +228,24 @@ class Printer:
             text = f"np.{x.dtype}({text})"
         return Source(text, number)
 
+    def plainly(self, x: Any, source: Any, reader: Step) -> Any:
+        """A number of the program's own as Python writes it, where all that is chosen from is of its type."""
+        while isinstance(x, Step) and x.op is book["broadcast_to"]:
+            x = x.inputs[0]
+        if not isinstance(x, Step) or x.kind is not Kind.FROZEN or x.shape or source.text != self.reading(x).text:
+            return source
+        alike = all([y.dtype in (reader.dtype, np.bool_) for y in reader.needs])
+        return Source(written(self.trace.numbers[x]), source.value) if alike else source
+
     def text(self, step: Step) -> Any:
         """What computes a step, from the names and texts of what it needs."""
         operation = step.op
         assert operation is not None
+        if operation is book["broadcast_to"] and not self.in_memory and is_number(step.inputs[0], np.float64):
+            return filled(step, self.trace.numbers[step.inputs[0]])
         inputs, settings = step.given(self.reading)
+        if operation.name in ("where", "chosen"):  # which make the same of Python's numbers beside arrays of that type
+            inputs = [self.plainly(x, one, step) for x, one in zip(step.inputs, inputs, strict=True)]
         settings = self.settings(settings)
         spelled = self.spelled.get(operation.name)
         if spelled is not None:
@@ -232,6 +256,19 @@ class Printer:
 
     def settings(self, settings: dict[str, Any]) -> dict[str, Any]:
         return {name: reread(setting) for name, setting in settings.items()}
+
+
+def is_number(x: Any, dtype: Any) -> bool:
+    """Whether it is a number of the program's own, of that type."""
+    return isinstance(x, Step) and x.kind is Kind.FROZEN and not x.shape and x.dtype == dtype
+
+
+def filled(step: Step, number: Any) -> Source:
+    """An array of one number in double precision."""
+    word = {0.0: "zeros", 1.0: "ones"}.get(float(number), "full")
+    shape = written(step.shape[0] if len(step.shape) == 1 else step.shape)
+    text = f"np.{word}({shape})" if word != "full" else f"np.full({shape}, {written(number)})"
+    return Source(text, np.broadcast_to(number, step.shape), ATOM)
 
 
 def by_rule(operation: Operation, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:

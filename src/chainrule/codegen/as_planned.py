@@ -31,6 +31,7 @@ UFUNCS = {
 class Planner(Printer):
     """Writes one operation a line, and says where each result lies."""
 
+    in_memory = True
     spelled = SPELLED
     """This runs, so a convolution keeps to the cache: a few images at a time."""
 

@@ -462,6 +462,21 @@ def signs(b: Builder, step: Step) -> Any:
     return None
 
 
+@law("signs in front", "add", "sub", last=True)
+def less_a_multiple(b: Builder, step: Step) -> Any:
+    """To add −3x is to subtract 3x."""
+    x, y = step.inputs
+    if is_less(b, y):
+        return b.step("sub" if is_only(step, "add") else "add", x, negated(b, y))
+    return b.step("sub", y, negated(b, x)) if is_only(step, "add") and is_less(b, x) else None
+
+
+def is_less(b: Builder, x: Any) -> bool:
+    """Whether a step is the multiple by a number below 0, and read once."""
+    found = multiple(b, x) if isinstance(x, Step) else None
+    return found is not None and found[2] and b.readers[x] == 1
+
+
 def negated(b: Builder, x: Any) -> Any:
     """Minus x, without a minus sign."""
     if is_only(x, "neg"):

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.codegen.identifiers import Names, told_apart
+from chainrule.codegen.identifiers import Names, as_read, told_apart
 from chainrule.codegen.simplified import reached
 from chainrule.codegen.source import subscript
 from chainrule.core.operation import Pointwise, book
@@ -53,6 +53,17 @@ class Statements(NamedTuple):
     formulas: dict[Step, str]
     tables: dict[Step, str]
     """Constant arrays that have a name of their own."""
+
+    def after_forward(self) -> dict[str, list[Step]]:
+        """The lines of the backward pass, and those of an update: what new numbers are made of, once gradients are."""
+        trace = self.trace
+        shapes = {x.shape for x in trace.gradient_of.values() if x.op is None}
+        slopes = reached([x for x in trace.gradient_of if x in trace.backward])
+        update = [step for step in self.backward if step not in slopes]
+        new = [x for x in trace.outputs if isinstance(x, Step) and x in {*update}]
+        if not any([x.shape in shapes for x in new]):
+            return {"backward": self.backward}
+        return {"backward": [step for step in self.backward if step in slopes], "update": update}
 
     @property
     def alone(self) -> Collection[Step]:
@@ -138,13 +149,15 @@ def statements_of(
     results_by_key = keyed_results(trace)
     top = scalar_result(trace)
     results = {x for x in trace.outputs if isinstance(x, Step)}
+    given = {*table.values()}
+    new = {x: f"new_{name}" for x, name in trace.names.items() if x in results and as_read(name) in given}
     for step in forward:
         other = "value" if step is top else "out" if step in results else ""
-        name = trace.names.get(step) or results_by_key.get(step) or other
+        name = new.get(step) or trace.names.get(step) or results_by_key.get(step) or other
         table[step] = names.new(name) if name else names.numbered("t")
     called = set[Step]()
     for step in backward:
-        name = gradient_name(step, trace, uses, table) or results_by_key.get(step)
+        name = new.get(step) or gradient_name(step, trace, uses, table) or results_by_key.get(step)
         table[step] = names.new(name) if name else names.numbered("g")
         if name and step in trace.gradient_of:
             called.add(step)
@@ -250,6 +263,7 @@ def formulas(
     """For each line its mathematics: ``∂L/∂z = (p − y) / 5``. Gradients that are `called` after something are words."""
     shapes = {names[step]: step.shape for step in names if step not in called}
     symbols = symbols_for(shapes)
+    symbols |= {name: Symbol(name, name=name, shape=shapes[name]) for name in shapes if name.startswith("new_")}
     top = scalar_result(trace)
     loss = symbols[names[top]] if top is not None and top in names else Symbol("L")
     loss = loss if len(trace.losses) < 2 else None  # a derivative of a derivative, or of one thing of several

@@ -126,6 +126,10 @@ def name_locals(frame: FrameType) -> None:
             for i, part in enumerate(held):
                 if type(part) is Traced:
                     part.named(f"{name}_{i}")
+        elif type(held) is dict and len(held) <= 64:
+            for key, part in list(held.items()):
+                if type(part) is Traced and type(key) is str:
+                    part.named(f"{name}_{key}")
 
 
 class Traced(Argument):
