@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.instructions import REGISTERS, Chain, Plan, Slot, bits
+from chainrule.core.numpy_calls import OTHER_NAMES
 from chainrule.core.operation import book
 from chainrule.core.place import Place
 
@@ -23,9 +24,6 @@ ROLES = {"entries": ENTRIES, "changed": CHANGED, "number": NUMBER}
 
 FRESH, TOTAL, NOTHING = -1, -2, -3
 """What a chain gives, if it is no argument."""
-
-NAMES = {"add": "add", "subtract": "sub", "multiply": "mul", "divide": "div", "negative": "neg", "absolute": "abs"}
-"""The operations whose names are not NumPy's."""
 
 PRIMITIVE = {"erf": "erf", "erfc": "erfc", "logistic": "sigmoid", "relu": "relu", "normal_cdf": "share"}
 """Kernels and rules that are operations of the machine."""
@@ -93,7 +91,7 @@ class Recorded:
         if method == "reduce":
             return self.recorder.total(*inputs)
         name = str(ufunc.__name__)
-        found = self.recorder.operate(NAMES.get(name, name), *inputs)
+        found = self.recorder.operate(OTHER_NAMES.get(name, name), *inputs)
         if out[0] is None:
             return found
         out[0].node = found.node

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.numpy_calls import OTHER_NAMES
 from chainrule.core.operation import book
 from chainrule.core.tensor import Tensor
 from chainrule.core.walk import finished_first
@@ -25,18 +26,6 @@ from chainrule.verify.marking.working import Part
 
 MOST_PARTS = 20_000
 """Operations that are written down of one run; a longer one is compared by its results alone."""
-
-BOOK_NAMES = {
-    "multiply": "mul",
-    "subtract": "sub",
-    "divide": "div",
-    "true_divide": "div",
-    "negative": "neg",
-    "power": "pow",
-    "amax": "max",
-    "amin": "min",
-}
-"""NumPy's name for an operation, and the book's."""
 
 
 class Misfit(ValueError):
@@ -212,7 +201,7 @@ class Traced:
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **settings: Any) -> Any:
         out = settings.pop("out", None)
-        name = str(BOOK_NAMES.get(ufunc.__name__, ufunc.__name__))
+        name = book_name(ufunc)
         if method == "reduce" and name == "add":
             name = "sum"
             return self.tape.call(
@@ -226,7 +215,7 @@ class Traced:
         return found
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        name = str(BOOK_NAMES.get(function.__name__, function.__name__))
+        name = book_name(function)
         if name in ("shape", "ndim", "size", "result_type"):
             return function(*[bare(x) for x in args], **kwargs)
         if name == "where" and len(args) == 1:
@@ -254,7 +243,7 @@ class Traced:
             return lambda *args: self.tape.call(
                 function, name, (self, args[0] if len(args) == 1 else args) if args else (self,), {}
             )
-        return lambda *args, **kwargs: self.tape.call(function, BOOK_NAMES.get(name, name), (self, *args), kwargs)
+        return lambda *args, **kwargs: self.tape.call(function, OTHER_NAMES.get(name, name), (self, *args), kwargs)
 
     def __getitem__(self, key: Any) -> Any:
         if has_traced(key):
@@ -295,8 +284,15 @@ def as_array(x: Any) -> Any:
     return x if hasattr(x, "shape") else np.asarray(x)
 
 
-def operator(name: str, function: Any, reflected: bool) -> Callable[[Traced, Any], Any]:
+def book_name(function: Any) -> str:
+    """What a function of NumPy is called in the book."""
+    name = str(function.__name__)
+    return OTHER_NAMES.get(name, name)
+
+
+def operator(function: Any, reflected: bool = False) -> Callable[[Traced, Any], Any]:
     """A Python operator that is written down."""
+    name = book_name(function)
 
     def apply(self: Traced, other: Any) -> Any:
         return self.tape.call(function, name, (other, self) if reflected else (self, other), {})
@@ -305,20 +301,20 @@ def operator(name: str, function: Any, reflected: bool) -> Callable[[Traced, Any
 
 
 OPERATORS = {
-    "add": ("add", np.add),
-    "sub": ("sub", np.subtract),
-    "mul": ("mul", np.multiply),
-    "truediv": ("div", np.true_divide),
-    "pow": ("pow", np.power),
-    "matmul": ("matmul", np.matmul),
-    "mod": ("mod", np.mod),
-    "floordiv": ("floor_divide", np.floor_divide),
-}
-"""Python's operators: the book's name, and NumPy's function."""
+    "add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.true_divide, "pow": np.power,
+    "matmul": np.matmul, "mod": np.mod, "floordiv": np.floor_divide,
+}  # fmt: skip
+COMPARISONS = {
+    "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal, "ne": np.not_equal,
+    "and": np.logical_and, "or": np.logical_or,
+}  # fmt: skip
+OF_ONE = {"neg": np.negative, "abs": np.abs, "invert": np.logical_not}
+"""Python's operators as NumPy's functions."""
 
 
-def in_place(name: str, function: Any) -> Callable[[Traced, Any], Any]:
+def in_place(function: Any) -> Callable[[Traced, Any], Any]:
     """An operator that changes an array where it is, and a number not."""
+    name = book_name(function)
 
     def apply(self: Traced, other: Any) -> Any:
         found = self.tape.call(function, name, (self, other), {})
@@ -330,23 +326,13 @@ def in_place(name: str, function: Any) -> Callable[[Traced, Any], Any]:
     return apply
 
 
-for sign, (name, function) in OPERATORS.items():
-    setattr(Traced, f"__i{sign}__", in_place(name, function))
-    setattr(Traced, f"__{sign}__", operator(name, function, False))
-    setattr(Traced, f"__r{sign}__", operator(name, function, True))
-for sign, function in {
-    "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal, "ne": np.not_equal,
-    "and": np.logical_and, "or": np.logical_or,
-}.items():  # fmt: skip
-    setattr(Traced, f"__{sign}__", operator(function.__name__, function, False))
-for sign, name, function in (
-    ("neg", "neg", np.negative),
-    ("abs", "abs", np.abs),
-    ("invert", "logical_not", np.logical_not),
-):
-    setattr(
-        Traced, f"__{sign}__", lambda self, name=name, function=function: self.tape.call(function, name, (self,), {})
-    )
+for sign, function in OPERATORS.items():
+    setattr(Traced, f"__i{sign}__", in_place(function))
+    setattr(Traced, f"__r{sign}__", operator(function, reflected=True))
+for sign, function in {**OPERATORS, **COMPARISONS}.items():
+    setattr(Traced, f"__{sign}__", operator(function))
+for sign, function in OF_ONE.items():
+    setattr(Traced, f"__{sign}__", lambda self, f=function: self.tape.call(f, book_name(f), (self,), {}))
 Traced.__pos__ = lambda self: self  # type: ignore[attr-defined]  # as the others above
 
 

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.numpy_calls import OTHER_NAMES
 from chainrule.core.operation import book, compositions
 from chainrule.core.tensor import Tensor
-from chainrule.verify.answers.traced import BOOK_NAMES, MADE, Tape, Traced, bare, entered, exchanged, has_traced
+from chainrule.verify.answers.traced import MADE, Tape, Traced, bare, entered, exchanged, has_traced
 from chainrule.verify.auditing.values import Builtin, Module, Unknown, on_tape, unknown_among
 
 MODULES = {
@@ -119,7 +120,7 @@ class Library:
             args = [args[0], *[self.plain(x) for x in args[1:]]]
         if not any(map(has_traced, args)):
             return on_tape(self.tape, function(*args, **settings))
-        return self.tape.call(function, str(BOOK_NAMES.get(name, name)), list(args), settings)
+        return self.tape.call(function, OTHER_NAMES.get(name, name), list(args), settings)
 
     def joined(self, name: str, parts: list[Any]) -> Any:
         """What ``np.c_[…]`` and ``np.r_[…]`` give."""
@@ -175,7 +176,7 @@ class Library:
             return Unknown(f"math.{name} is not read") if plain is None else plain(*map(self.plain, args))
         if not has_traced(list(args)):
             return function(*args)
-        return self.tape.call(function, str(BOOK_NAMES.get(name, name)), list(args), {})
+        return self.tape.call(function, OTHER_NAMES.get(name, name), list(args), {})
 
     def sample(self, name: str, args: Sequence[Any], settings: Mapping[str, Any]) -> Any:
         """Random numbers: others than the program would draw, which is as good."""
