@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from chainrule.core.instructions import REGISTERS, Chain, Plan, Slot, bits
 from chainrule.core.numpy_calls import OTHER_NAMES
@@ -73,7 +74,7 @@ class Recorder:
         return Recorded(self, self.node("total", True, (x.node,)))
 
 
-class Recorded:
+class Recorded(NDArrayOperatorsMixin):
     """Stands for an array while a function is recorded: a variable, whose node changes where it is written to."""
 
     __array_priority__ = 1000
@@ -112,27 +113,6 @@ class Recorded:
         return x.recorder.operate(PRIMITIVE[name], x)
 
 
-def operator(name: str, turned: bool = False, in_place: bool = False) -> Callable[..., Any]:
-    """A method that notes an operation down."""
-
-    def method(self: Recorded, *other: Any) -> Any:
-        found = self.recorder.operate(name, *other, self) if turned else self.recorder.operate(name, self, *other)
-        if not in_place:
-            return found
-        self.node = found.node
-        return self
-
-    return method
-
-
-for sign, word in {"add": "add", "sub": "sub", "mul": "mul", "truediv": "div"}.items():
-    setattr(Recorded, f"__{sign}__", operator(word))
-    setattr(Recorded, f"__r{sign}__", operator(word, turned=True))
-    setattr(Recorded, f"__i{sign}__", operator(word, in_place=True))
-for sign, word in {"gt": "greater", "ge": "greater_equal", "lt": "less", "le": "less_equal", "neg": "neg"}.items():
-    setattr(Recorded, f"__{sign}__", operator(word))
-
-
 SLOPES = {"gelu": "share_bell_mul"}
 """Rules whose slope the machine has whole, times a gradient: two operations would each take the same power of e."""
 
@@ -169,10 +149,11 @@ def record(function: Callable[..., Any], words: str) -> tuple[bytes, bytes, tupl
     arguments = [Recorded(recorder, x) for x in starts]
     out = function(*arguments)
     changed = {i: x.node for i, x in enumerate(arguments) if roles[i] == CHANGED and x.node is not starts[i]}
+    given = [i for i, x in enumerate(arguments) if x is out]
     if out is None:
         gives = NOTHING
-    elif out in arguments:
-        gives = arguments.index(out)
+    elif given:
+        gives = given[0]
     else:
         gives = TOTAL if out.node.name == "total" else FRESH
         changed[len(roles)] = out.node

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from chainrule.core.operation import book, kernels
 from chainrule.errors import GraphError
@@ -23,7 +24,7 @@ Number = Any
 """A traced array or number, or a plain number."""
 
 
-class Cell:
+class Cell(NDArrayOperatorsMixin):
     """A place that holds an array, for which operations in place put another; `known` says whether its truth is known.
 
     A number that is a setting is not 0 as long as the program is used, so a branch may ask whether it is there.
@@ -51,9 +52,6 @@ class Cell:
     def copy(self) -> Cell:
         """Another place with the same content."""
         return Cell(self.now)
-
-    def __neg__(self) -> Cell:
-        return Cell(-self.now)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **settings: Any) -> Any:
         operation = OPERATIONS.get(ufunc)
@@ -99,26 +97,6 @@ def content(x: Any) -> Any:
     """What is in a cell; anything else as it is."""
     return x.now if isinstance(x, Cell) else x
 
-
-def between(operation: Callable[[Any, Any], Any]) -> tuple[Any, Any, Any]:
-    """An operator on cells: from the left, from the right, and in place."""
-
-    def left(self: Cell, other: Any) -> Cell:
-        return Cell(operation(self.now, content(other)))
-
-    def right(self: Cell, other: Any) -> Cell:
-        return Cell(operation(content(other), self.now))
-
-    def in_place(self: Cell, other: Any) -> Cell:
-        self.put(operation(self.now, content(other)))
-        return self
-
-    return left, right, in_place
-
-
-for name in ("add", "sub", "mul", "truediv", "pow"):
-    for form, method in zip(("__{}__", "__r{}__", "__i{}__"), between(getattr(operator, name)), strict=True):
-        setattr(Cell, form.format(name), method)
 
 MAKING = (np.zeros_like, np.ones_like, np.full_like)
 """NumPy's functions that make an array like another."""

@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Any
 
 import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from chainrule.core.numpy_calls import OTHER_NAMES
 from chainrule.core.operation import book
@@ -187,7 +188,7 @@ def entered(x: Any, new: Any, key: Any = None, *, at: Any = None) -> Any:
     return book["where"](there, book["scatter"](wide, key=at, shape=there.shape), x)
 
 
-class Traced:
+class Traced(NDArrayOperatorsMixin):
     """A number or an array that writes down what is done with it."""
 
     __slots__ = ("place", "tape", "value")
@@ -209,10 +210,16 @@ class Traced:
             )
         function = ufunc if method == "__call__" else getattr(ufunc, method)
         found = self.tape.call(function, name, inputs, settings)
-        if out is not None and isinstance(out[0], Traced):
-            out[0].place, out[0].value = found.place, found.value
-            return out[0]
-        return found
+        if out is None or not isinstance(out[0], Traced):
+            return found
+        there = out[0]
+        if not there.value.ndim or found.value.shape != there.value.shape:
+            return found  # no array that is changed where it is: the name alone is given to something else
+        there.place, there.value = found.place, found.value
+        return there
+
+    def __pos__(self) -> Any:
+        return self
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         name = book_name(function)
@@ -288,52 +295,6 @@ def book_name(function: Any) -> str:
     """What a function of NumPy is called in the book."""
     name = str(function.__name__)
     return OTHER_NAMES.get(name, name)
-
-
-def operator(function: Any, reflected: bool = False) -> Callable[[Traced, Any], Any]:
-    """A Python operator that is written down."""
-    name = book_name(function)
-
-    def apply(self: Traced, other: Any) -> Any:
-        return self.tape.call(function, name, (other, self) if reflected else (self, other), {})
-
-    return apply
-
-
-OPERATORS = {
-    "add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.true_divide, "pow": np.power,
-    "matmul": np.matmul, "mod": np.mod, "floordiv": np.floor_divide,
-}  # fmt: skip
-COMPARISONS = {
-    "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal, "ne": np.not_equal,
-    "and": np.logical_and, "or": np.logical_or,
-}  # fmt: skip
-OF_ONE = {"neg": np.negative, "abs": np.abs, "invert": np.logical_not}
-"""Python's operators as NumPy's functions."""
-
-
-def in_place(function: Any) -> Callable[[Traced, Any], Any]:
-    """An operator that changes an array where it is, and a number not."""
-    name = book_name(function)
-
-    def apply(self: Traced, other: Any) -> Any:
-        found = self.tape.call(function, name, (self, other), {})
-        if not self.value.ndim or found.value.shape != self.value.shape:
-            return found
-        self.place, self.value = found.place, found.value
-        return self
-
-    return apply
-
-
-for sign, function in OPERATORS.items():
-    setattr(Traced, f"__i{sign}__", in_place(function))
-    setattr(Traced, f"__r{sign}__", operator(function, reflected=True))
-for sign, function in {**OPERATORS, **COMPARISONS}.items():
-    setattr(Traced, f"__{sign}__", operator(function))
-for sign, function in OF_ONE.items():
-    setattr(Traced, f"__{sign}__", lambda self, f=function: self.tape.call(f, book_name(f), (self,), {}))
-Traced.__pos__ = lambda self: self  # type: ignore[attr-defined]  # as the others above
 
 
 MADE = ("zeros", "ones", "empty", "full", "zeros_like", "ones_like", "empty_like", "full_like", "array", "eye")
