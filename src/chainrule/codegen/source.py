@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from chainrule.core.operation import NUMBERS, Operation, kernels
 from chainrule.core.state import Quiet
@@ -39,17 +40,7 @@ OPERATORS: dict[str, tuple[str, int]] = {
 """NumPy's functions that are written as operators."""
 
 
-def between(ufunc: Any) -> Callable[[Any, Any], Source]:
-    """The operator that Python has for a function of NumPy's."""
-    return lambda x, y: operator(ufunc, x, y)
-
-
-def on_either_side(ufunc: Any) -> tuple[Callable[[Any, Any], Source], Callable[[Any, Any], Source]]:
-    """The same where the left side is written source, and where the right one is."""
-    return between(ufunc), lambda y, x: operator(ufunc, x, y)
-
-
-class Source:
+class Source(NDArrayOperatorsMixin):
     """A piece of Python text, how tightly it binds, its value on the example, and the kernels that it calls.
 
     >>> import numpy as np
@@ -123,6 +114,8 @@ class Source:
 
     def __array_ufunc__(self, ufunc: Any, way: str, *inputs: Any, **settings: Any) -> Source:
         name = ufunc.__name__
+        if "out" in settings and settings["out"][0] is inputs[0]:
+            del settings["out"]  # what is added to an array is a sum of its own here
         if way == "__call__" and not settings:
             if name in OPERATORS:
                 return operator(ufunc, *inputs)
@@ -138,31 +131,11 @@ class Source:
         name = f"np.{module}.{function.__name__}" if module else f"np.{function.__name__}"
         return call(function, name, args, kwargs)
 
-    __add__, __radd__ = on_either_side(np.add)
-    __sub__, __rsub__ = on_either_side(np.subtract)
-    __mul__, __rmul__ = on_either_side(np.multiply)
-    __truediv__, __rtruediv__ = on_either_side(np.divide)
-    __pow__, __rpow__ = on_either_side(np.power)
-    __matmul__, __rmatmul__ = on_either_side(np.matmul)
-    __lt__, __le__ = between(np.less), between(np.less_equal)
-    __gt__, __ge__ = between(np.greater), between(np.greater_equal)
-
-    def __neg__(self) -> Source:
-        return negative(self)
-
     def __pos__(self) -> Source:
         return self
 
     def __abs__(self) -> Source:
         return call(np.abs, "np.abs", (self,), {})
-
-    def __eq__(self, other: object) -> Any:
-        return operator(np.equal, self, other)
-
-    def __ne__(self, other: object) -> Any:
-        return operator(np.not_equal, self, other)
-
-    __hash__ = None  # type: ignore[assignment]
 
 
 def operator(ufunc: Any, x: Any, y: Any) -> Source:
