@@ -104,6 +104,11 @@ INLINE V OF_TYPE(fused)(V x, V y, V z) {
     return sizeof(ENTRY) == 4 ? (V)_mm256_fmadd_ps((__m256)x, (__m256)y, (__m256)z)
                               : (V)_mm256_fmadd_pd((__m256d)x, (__m256d)y, (__m256d)z);
 }
+#elif defined(__aarch64__)
+INLINE V OF_TYPE(fused)(V x, V y, V z) {
+    return sizeof(ENTRY) == 4 ? (V)vfmaq_f32((float32x4_t)z, (float32x4_t)x, (float32x4_t)y)
+                              : (V)vfmaq_f64((float64x2_t)z, (float64x2_t)x, (float64x2_t)y);
+}
 #else
 INLINE V OF_TYPE(fused)(V x, V y, V z) { return x * y + z; }
 #endif
