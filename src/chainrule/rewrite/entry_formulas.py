@@ -84,7 +84,8 @@ class EntryFormulas:
         op: Any = x.op
         first, *others = moving
         if op.jointly or not others:
-            for i in moving:
+            # Numbers that are put together with letters are terms of the sum too.
+            for i in [i for i in range(len(x.inputs)) if i not in op.flat] if op.jointly else moving:
                 coefficients = np.asarray(op.pull(i, g, None, given, x.settings))
                 yield from [(float(coefficients[q]), self.entry(x.inputs[i], q)) for q in spots(coefficients != 0)]
             return

@@ -12,24 +12,29 @@ import numpy as np
 
 from chainrule.core.forward import tangents_of
 from chainrule.core.graph import between, gradients_of
-from chainrule.core.term import Shape, Term, constant, forward_order, replay, symbol, symbols_in
+from chainrule.core.operation import book
+from chainrule.core.term import Shape, Term, constant, forward_order, replay, symbol, symbols_in, with_others
 from chainrule.derivation.symbolic.linear_map import matrix_of
 from chainrule.derivation.symbolic.verified import verify
-from chainrule.errors import DtypeError, GraphError, ShapeError
+from chainrule.errors import UNFIT, DtypeError, GraphError, ShapeError
 from chainrule.expression.arguments import numbers_in, shapes_of, values_of, whole_number
 from chainrule.expression.typed.assignments import read_assignments
 from chainrule.kinds import what_is
 from chainrule.maths import Symbol, Tree, latex, plain
 from chainrule.maths.of_terms import own_names, readable, tree_of_term
 from chainrule.rewrite import Operations, operations, shortest
+from chainrule.rewrite.entry_formulas import EntryFormulas, one_hot
 from chainrule.rewrite.local import handed_back_or_slope
 from chainrule.rewrite.order import symbols_in_order
+from chainrule.rewrite.rewriting import as_term
 from chainrule.rewrite.simplify import Form, forms, price
 
 MOST_PARTS = 100
 """A local derivative of more parts is not read, and takes long to be made short."""
 MOST_INPUTS = 40
 """Inputs of one operation, as of a list, whose derivatives are written out."""
+MOST_ENTRIES = 36
+"""Entries of a matrix that are written out one by one, where it has no other formula."""
 LAYOUTS = ("gradient", "numerator")
 
 
@@ -266,11 +271,41 @@ def jacobian_of(forward: Term, variable: Term, laws: tuple[str, ...], written: t
         except GraphError:
             continue
         found.append(short(matrix, (forward.size, variable.size), (*laws, *form.laws), written))
+    if not found and (matrix := entry_by_entry(forward, variable)) is not None:
+        return Form(matrix, operations(matrix), laws)
     if not found:
         raise GraphError(
             f"no closed form of the Jacobian in {variable.label} was found: take cr.jacobian(f)(…) for its numbers"
         )
     return min(found, key=price)
+
+
+def entry_by_entry(forward: Term, variable: Term) -> Term | None:
+    """The Jacobian of a vector in a vector with a formula for each entry; None where there are many, or one has none.
+
+    So has what multiplies all entries but two, the rest of a product, a matrix of such products.
+    """
+    if forward.size * variable.size > MOST_ENTRIES:
+        return None
+    draw, letters = np.random.default_rng(0), dict[Term, Term]()
+    numbers = {x: draw.uniform(0.5, 1.5, x.shape) for x in symbols_in(forward)}
+
+    def letter(x: Term, place: tuple[int, ...]) -> Term:
+        # In the order of their names, places of many digits stand in the order of the places.
+        own = symbol(f"{x.label}[{', '.join([f'{i:06}' for i in place])}]") if place else x
+        letters[own] = book["index"](x, key=place[0] if len(place) == 1 else place) if place else x
+        return own
+
+    rows: list[list[Any]] = [[] for _ in range(forward.size)]
+    try:
+        for place in range(variable.size):
+            moved = tangents_of([variable], [constant(one_hot(variable.shape, (place,)))], [forward], record=True)[0]
+            entries = EntryFormulas(letter, numbers)
+            for i, row in enumerate(rows):
+                row.append(as_term(with_others(shortest(entries.at(moved, (i,))).term, letters)))
+    except UNFIT:
+        return None
+    return book["stack"](*[book["stack"](*row, axis=0) for row in rows], axis=0)
 
 
 def in_layout(term: Term, forward: Term, variable: Term, order: int, layout: str) -> Term:
