@@ -271,7 +271,7 @@ REFUSED = [
     (lambda: derivative("x", "x", order=0), GraphError, "order"),
     (lambda: derivative("inv(A)", "A", shapes=SHAPES), GraphError, r"cr\.jacobian"),
     (lambda: derivative("trace(A @ A)", "A", shapes=SHAPES, order=2), GraphError, r"cr\.hessian"),
-    (lambda: derivative("cumprod(y)", "y", shapes=SHAPES), GraphError, r"take cr\.jacobian"),
+    (lambda: derivative("cumprod(y)", "y", shapes={"y": 9}), GraphError, r"take cr\.jacobian"),
     (lambda: derivative("log(-1 - x**2)", "x"), GraphError, "no point"),
     (lambda: derivative(cast(Any, 3), "x"), GraphError, "text, a term or a function"),
     (lambda: derivative("w", "w", shapes={"w": (0,)}), ShapeError, "positive whole numbers"),

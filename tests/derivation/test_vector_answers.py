@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.core.operation import book
+from chainrule.core.term import constant, symbol
 from chainrule.derivation.record import Equation
 from chainrule.errors import ChainruleError
 from chainrule.maths import plain
+from chainrule.maths.of_terms import tree_of_term
+from chainrule.rewrite.entry_formulas import EntryFormulas
 
 from .run_as_numpy import check
 
@@ -158,3 +162,48 @@ def test_what_is_flat_hands_on_nothing_of_an_infinite_slope(text, wrt, values):
 )
 def test_a_sum_of_one_number_is_that_number(text, y, slope, dialect):
     assert cr.explain(text, "y", values={"y": y}, dialect=dialect).gradient == slope
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "order", "lines"),
+    [
+        (
+            "prod(v)",
+            {"v": [1.0, 2, 3]},
+            2,
+            ["          ⎡   0  v[2]  v[1]⎤   ⎡0  3  2⎤", "∂²f/∂v² = ⎢v[2]     0  v[0]⎥ = ⎢3  0  1⎥"],
+        ),
+        ("cumprod(v)", {"v": [1.0, 2, 3]}, 1, ["⎣v[1] · v[2]  v[0] · v[2]  v[0] · v[1]⎦   ⎣6  3  2⎦"]),
+        (
+            "convolve(x, k)",
+            {"x": [1.0, 2, 3], "k": [1.0, -1]},
+            1,
+            ["f = convolve(x, k) =", "∂f/∂x = [k[0] 0 0; k[1] k[0] 0; 0 k[1] k[0]; 0 0 k[1]] =", "⎡x[0]     0⎤"],
+        ),
+        ("inv(A)", {"A": [[1.0, 2], [0, 1]]}, 1, ["df_A = −A⁻¹ dA A⁻¹", "where A moves by dA"]),
+        (
+            "softmax(Q @ K.T) @ V",
+            {"Q": np.eye(2), "K": np.ones((3, 2)), "V": np.arange(6.0).reshape(3, 2)},
+            1,
+            [
+                "df_Q = (softmax(Q Kᵀ) ⊙ (dQ Kᵀ − (softmax(Q Kᵀ) ⊙ dQ Kᵀ) 𝟏 𝟏ᵀ)) V",
+                "df_V = softmax(Q Kᵀ) dV",
+            ],
+        ),
+    ],
+)
+def test_a_derivative_of_many_indices_has_formulas(text, given, order, lines):
+    told = cr.explain(text, values=given, order=order)
+    shown = told.text(width=120)
+    for line in lines:
+        assert line in shown, shown
+    assert "In symbols" not in shown
+    check(told)
+
+
+def test_numbers_beside_letters_are_part_of_an_entry():
+    """A list of a letter and a number was, entry by entry, the letter alone."""
+    x = symbol("x", (1,))
+    both = book["concatenate"](x, constant(np.array([2.0])), axis=0)
+    entries = EntryFormulas(lambda y, place: symbol(f"{y.label}{place[0]}"), {x: np.ones(1)})
+    assert [plain(tree_of_term(entries.at(both, (i,)))) for i in range(2)] == ["x0", "2"]

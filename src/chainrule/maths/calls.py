@@ -56,13 +56,19 @@ def guesses(term: Term) -> Iterator[tuple[str, tuple[Any, ...], dict[str, Any]]]
     """Composed functions that a term may stand for."""
     name = name_of(term)
     inputs = term.inputs
+    whole, modes = (inputs[0], ("same", "valid")) if name == "index" else (term, ("full",))
+    product: Any = whole.inputs[0] if name_of(whole) == "reshape" else None
+    if name_of(product) == "matmul" and name_of(product.inputs[0]) == "index":
+        windows, turned = product.inputs[0].inputs[0], flat_or_same(product.inputs[1])[0]
+        if name_of(windows) == "pad" and name_of(turned) == "flip":
+            yield from [("convolve", (windows.inputs[0], turned.inputs[0]), {"mode": mode}) for mode in modes]
     product = inputs[0] if name == "reshape" else term
     if name_of(product) == "matmul" or name == "matmul":
         for left in flat_or_same(product.inputs[0]):
             for right in flat_or_same(product.inputs[1]):
                 yield "matmul", (left, right), {}
-    if name == "reshape" and name_of(product) == "solve":
-        yield "solve", (product.inputs[0], *flat_or_same(product.inputs[1])[:1]), {}
+    if name == "reshape" and name_of(inputs[0]) == "solve":
+        yield "solve", (inputs[0].inputs[0], *flat_or_same(inputs[0].inputs[1])[:1]), {}
     if name == "sum" and name_of(inputs[0]) == "index":
         yield "trace", inputs[0].inputs, {}
     # One entry is no diagonal.

@@ -271,13 +271,20 @@ def jacobian_of(forward: Term, variable: Term, laws: tuple[str, ...], written: t
         except GraphError:
             continue
         found.append(short(matrix, (forward.size, variable.size), (*laws, *form.laws), written))
-    if not found and (matrix := entry_by_entry(forward, variable)) is not None:
+    has_formula = any([not picks_by_table(form.term) for form in found])
+    if not has_formula and (matrix := entry_by_entry(forward, variable)) is not None:
         return Form(matrix, operations(matrix), laws)
     if not found:
         raise GraphError(
             f"no closed form of the Jacobian in {variable.label} was found: take cr.jacobian(f)(…) for its numbers"
         )
     return min(found, key=price)
+
+
+def picks_by_table(term: Any) -> bool:
+    """Whether a formula has a table of places in it, which nobody reads."""
+    picked = [x.settings["key"] for x in forward_order([term]) if x.op is not None and x.op.name == "index"]
+    return any([np.ndim(part) > 1 for key in picked for part in (key if isinstance(key, tuple) else (key,))])
 
 
 def entry_by_entry(forward: Term, variable: Term) -> Term | None:

@@ -11,7 +11,7 @@ from chainrule.core.state import Quiet
 from chainrule.core.term import Shape, Term, replay
 from chainrule.errors import ChainruleError, GraphError
 from chainrule.maths.check import moved_by_rounding
-from chainrule.transforms import grad, hessian, jacobian
+from chainrule.transforms import grad, hessian, jacobian, jvp
 
 RANGES = ((0.3, 1.2), (-1.5, 1.5), (0.05, 0.95), (1.5, 3.0), (3.0, 9.0), (-0.4, 0.4), (-9.0, -3.0))
 """Where points are drawn; a formula with logarithms or roots has numbers in some of these only."""
@@ -112,6 +112,25 @@ def agrees_at(
     if telling and np.abs(slope - along).max(initial=0.0) > DIFFERENCES * size:
         raise internal_error(result, "that of differences", along, slope)
     return True
+
+
+def moves_so(run: Run, symbols: Mapping[str, Term], variable: Term, moving: Term, moved: Term) -> bool:
+    """Whether a result moves as the engine says where a variable does by so much, at random points with numbers."""
+    name, checked = variable.label, 0
+    direction = np.random.default_rng(1).normal(size=variable.shape)
+    with Quiet():
+        for point in points(symbols, {}):
+            numbers = {term: point[key] for key, term in symbols.items()}
+            found = np.asarray(replay([moved], {**numbers, moving: direction})[0], dtype=float)
+            _, expected = jvp(lambda x, at=point: run({**at, name: x}), (point[name],), (direction,))
+            if not np.all(np.isfinite(found)) or not np.all(np.isfinite(expected)):
+                continue
+            if not np.allclose(found, expected, rtol=AGREEMENT, atol=AGREEMENT * (1 + np.max(np.abs(expected)))):
+                raise internal_error(moved, "the engine's", found, np.asarray(expected))
+            checked += 1
+            if checked == POINTS:
+                break
+    return checked > 0
 
 
 def engine(function: Callable[[Any], Any], shape: Shape, order: int) -> Callable[[Any], Any]:

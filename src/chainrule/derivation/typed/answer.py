@@ -58,7 +58,7 @@ from chainrule.derivation.words import Words, listed, said
 from chainrule.errors import ChainruleError, FormulaError, GraphError
 from chainrule.expression.arguments import numbers_in, values_of
 from chainrule.maths import Derivative as Slope
-from chainrule.maths import Matrix, Number, Symbol, Tree
+from chainrule.maths import Matrix, Number, Symbol, Tree, plain
 from chainrule.maths.check import (
     EPSILON,
     moved_by_rounding,
@@ -138,7 +138,8 @@ class Answer:
         self.output: Symbol = replace(typed.symbol(typed.output), shape=self.term.shape)
         self.refuse_what_cannot_be_had()
         self.closed = ClosedForms(typed, self.term, self.no_formula)
-        if typed.missing and not self.closed.found and options.order == 1:
+        has_none = not self.closed.found and not any(map(self.closed.differential, typed.wrt))
+        if typed.missing and has_none and options.order == 1:
             reasons = "; ".join(self.closed.reasons.values())
             raise GraphError(f"{reasons}. For its numbers {typed.wanted}")
         self.derivation = self.told()
@@ -472,7 +473,7 @@ class Answer:
         if found is not None:
             symbols.append(self.in_layout(found.term))
         else:
-            story.append(Note(f"In symbols, {self.closed.reasons[name]}."))
+            story += self.moved_with(name, slope) or [Note(f"In symbols, {self.closed.reasons[name]}.")]
         if slope is not None and self.is_turned(np.ndim(slope)):
             turned = np.atleast_2d(np.asarray(slope)).T if self.term.shape or np.ndim(slope) > 1 else np.array([slope])
         else:
@@ -484,6 +485,26 @@ class Answer:
         if slope is not None and (np.ndim(slope) > 2 or np.size(slope) > WRITTEN):
             story += self.piece_by_piece(below, np.asarray(slope))
         return story
+
+    def moved_with(self, name: str, slope: Any) -> list[Block]:
+        """How the output moves with a name, where its derivative has no formula: nothing where that has none either."""
+        found = self.closed.differential(name)
+        if found is None:
+            return []
+        moving, term = found
+        below = self.typed.symbol(name)
+        change = Symbol(moving.label, shape=moving.shape)
+        moved = Symbol(f"d{plain(self.output)}", (name,), shape=self.term.shape)
+        formula = readable(term, {**self.typed.letters, moving: change})
+        if formula is None:
+            return []
+        direction = np.linspace(0.5, 1.5, moving.size).reshape(moving.shape)
+        self.entered[change], self.entered[moved] = None, None
+        if slope is not None:
+            self.entered[change], self.entered[moved] = direction, np.tensordot(slope, direction, moving.ndim)
+        words = said("how ", self.output, " moves, to first order, where ", below, " moves by ", change)
+        is_first = name == next(x for x in self.typed.wrt if x not in self.closed.found)
+        return [Equation((moved, formula), note=words if is_first else "")]
 
     def settled_slope(self, name: str, slope: Any) -> Any:
         """A derivative as its formula has it, where there is one; one that the engine does not have is a fault."""

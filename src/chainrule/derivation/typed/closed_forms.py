@@ -9,16 +9,18 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.forward import tangents_of
 from chainrule.core.operation import Pointwise, book
-from chainrule.core.term import Term, constant, forward_order, symbols_in
+from chainrule.core.term import Term, constant, forward_order, symbol, symbols_in
 from chainrule.derivation.equations import once, proved
 from chainrule.derivation.products import WRITTEN
 from chainrule.derivation.record import Block, Equation, Heading, Note, Paragraph, Table
 from chainrule.derivation.symbolic.derivative import Derivative, Step, derivative, has_rule
+from chainrule.derivation.symbolic.verified import moves_so
 from chainrule.derivation.tape.ties import untied
 from chainrule.derivation.typed.formula import TypedFormula
 from chainrule.derivation.words import Words, listed, said
-from chainrule.errors import GraphError
+from chainrule.errors import UNFIT, GraphError
 from chainrule.maths import Symbol, Tree, plain
 from chainrule.maths.of_terms import DEEPEST
 from chainrule.rewrite import shortest
@@ -37,6 +39,8 @@ MOST_FACTORS = 50
 """Factors of one product: each has a term of its own in the derivative."""
 MOST_ROWS = 40
 """Steps that are listed."""
+MOST_PARTS = 40
+"""Parts of a formula for how a result moves."""
 LONGEST = 160
 """Characters of a formula in a cell; what is longer says less than three dots."""
 
@@ -50,6 +54,7 @@ class ClosedForms:
         self.found: dict[str, Derivative] = {}
         self.reasons: dict[str, str] = {}
         """Why there is no formula."""
+        self.has_term = not no_formula
         if no_formula:
             self.reasons = dict.fromkeys(typed.wrt, no_formula)
             return
@@ -89,6 +94,33 @@ class ClosedForms:
         numbers = {x: known[x.label] for x in typed.letters if x.label in known}
         term = untied(found.term, numbers)
         return found if term is found.term else replace(found, term=shortest(term, symbols_in_order(self.term)).term)
+
+    def differential(self, name: str) -> tuple[Term, Term] | None:
+        """What an array moves by, and how the result moves with it to first order; None where no formula is short.
+
+        It says what a derivative with more than two indices does (Magnus and Neudecker, 2019).
+        """
+        typed = self.typed
+        letter = f"d{name}"
+        if (
+            name in self.found
+            or not self.has_term
+            or typed.parsed.computed
+            or letter in typed.shapes
+            or too_long(self.term, 1)
+        ):
+            return None
+        if len(self.term.shape) + len(typed.shapes[name]) < 3:
+            return None
+        variable, moving = symbol(name, typed.shapes[name]), symbol(letter, typed.shapes[name])
+        try:
+            tangent = tangents_of([variable], [moving], [self.term], record=True)[0]
+            found = shortest(tangent, symbols_in_order(self.term)).term
+        except UNFIT:
+            return None
+        is_short = isinstance(found, Term) and len(forward_order([found])) <= MOST_PARTS
+        symbols = {x.label: x for x in symbols_in(self.term)}
+        return (moving, found) if is_short and moves_so(typed.parsed.run, symbols, variable, moving, found) else None
 
     def second(self, first: str, other: str) -> Term:
         """The second derivative in two names as a formula; GraphError where there is no closed form."""
