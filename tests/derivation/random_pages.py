@@ -356,7 +356,7 @@ def shown_by(told: Derivation, name: str, detail: str) -> Iterator[Equation]:
     for block in page_of(told, detail):
         if isinstance(block, Equation):
             parts_shown = [x for side in block.sides for x in all_parts(side)]
-            if name != "terminal" or not any([x.looks.kind == "matrix" for x in parts_shown]):
+            if name != "terminal" or not any([x.looks.kind in ("matrix", "cases") for x in parts_shown]):
                 yield block
         elif name in ("html", "latex", "markdown"):
             yield from equations_in(block)

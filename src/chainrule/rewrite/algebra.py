@@ -482,7 +482,8 @@ def alike_together(ordered: list[tuple[Term, Number]], shape: Shape, way: Rewrit
         is_total = name_of(unit) == "sum" and not unit.shape
         in_means = abs(exact(number * unit.inputs[0].size)) if is_total else number
         groups.setdefault(in_means if is_total and in_means in of_arrays else abs(number), []).append((unit, number))
-    constants = [(unit, number) for unit, number in ordered if unit.number is not None and as_number(unit) is None]
+    arrays = [(unit, number) for unit, number in ordered if unit.number is not None and unit.size]
+    constants = [(unit, number) for unit, number in arrays if as_number(unit) is None]
     share = next((size for size in groups if isinstance(size, Fraction) and size.numerator == 1 != size), None)
     if len(constants) == 1 and share is not None and constants[0] not in groups[share]:
         # An array of numbers takes any: z/3 − [0.3 0] is (z − [0.9 0])/3.
