@@ -12,6 +12,7 @@ import statistics
 import warnings
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from inspect import Parameter as Argument
 from inspect import signature
 from itertools import product
@@ -236,8 +237,8 @@ def sweep(
         raise ShapeError("sweep has nothing to try: give at least one setting and one seed")
     runs: dict[int, Run] = {}
     alone: Counter[str] = Counter()
-    with Bar(sum([work.taken(job, "epochs") for job in jobs]), shown=progress) as bar:
-        for places, found in spread(work, jobs, n_jobs, bar):
+    with bar_of(sum([work.taken(job, "epochs") for job in jobs]), shown=progress) as bar:
+        for places, found in spread(work, jobs, n_jobs, partial(bar.advance, bar.task_ids[0])):
             runs |= dict(zip(places, found.runs, strict=True))
             alone.update(found.alone)
     ordered = [runs[i] for i in range(len(jobs))]
@@ -435,10 +436,12 @@ def train_alone(plan: Plan, lane: Lane, done: Callable[[int], None]) -> Ended:
     return Ended(stopping[0].best_epoch if stopping else len(history), history.stopped, history.diverged)
 
 
-def spread(work: Work, jobs: list[Job], n_jobs: int, bar: Bar) -> Iterator[tuple[Sequence[int], Found]]:
+def spread(
+    work: Work, jobs: list[Job], n_jobs: int, done: Callable[[int], None]
+) -> Iterator[tuple[Sequence[int], Found]]:
     """All jobs trained, in this process or in several: the places of some and what they came to, as they finish."""
     if n_jobs == 1:
-        yield range(len(jobs)), trained(work, jobs, bar.done)
+        yield range(len(jobs)), trained(work, jobs, done)
         return
     try:
         from joblib import Parallel, delayed, effective_n_jobs
@@ -454,7 +457,7 @@ def spread(work: Work, jobs: list[Job], n_jobs: int, bar: Bar) -> Iterator[tuple
         delayed(trained)(work, [jobs[i] for i in part], nothing) for part in parts
     )
     for part, result in zip(parts, found, strict=True):
-        bar.done(sum([work.taken(jobs[i], "epochs") for i in part]))
+        done(sum([work.taken(jobs[i], "epochs") for i in part]))
         yield part, result
 
 
@@ -462,28 +465,16 @@ def nothing(_: int) -> None:
     """Progress that nobody sees."""
 
 
-class Bar:
+def bar_of(epochs: int, *, shown: bool) -> Any:
     """A bar of the epochs of all networks, on a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    def __init__(self, total: int, *, shown: bool) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        console = Console(stderr=True)
-        columns = (TextColumn("epochs"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self.progress = Progress(*columns, console=console, disable=not (shown and console.is_terminal))
-        self.task = self.progress.add_task("", total=total)
-
-    def __enter__(self) -> Bar:
-        self.progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.progress.stop()
-
-    def done(self, epochs: int) -> None:
-        if not self.progress.disable:
-            self.progress.advance(self.task, epochs)
+    console = Console(stderr=True)
+    columns = (TextColumn("epochs"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bar = Progress(*columns, console=console, disable=not (shown and console.is_terminal))
+    bar.add_task("", total=epochs)
+    return bar
 
 
 def combinations(grid: Mapping[str, Iterable[Any]] | Sequence[Mapping[str, Any]]) -> list[Settings]:
