@@ -509,6 +509,20 @@ def group_norm():
     return cr.explain(L, x)
 
 
+def one_step(layer):
+    x = cr.Tensor([[[0.5, -1.0]]], requires_grad=True, label="x")
+    L = cr.sum(layer(x)[0][-1] ** 2)
+    return cr.explain(L, layer.weight_ih_l0)
+
+
+def lstm_gates():
+    return one_step(cr.nn.LSTM(2, 3, rng=0))
+
+
+def gru_gates():
+    return one_step(cr.nn.GRU(2, 3, rng=0))
+
+
 GROUPS = cr.nn.GroupNorm(2, 4)
 
 
@@ -524,6 +538,20 @@ GROUPS = cr.nn.GroupNorm(2, 4)
                 "∂loss/∂probs = −Y ⊘ 3probs",
                 "∂loss/∂logits = ∂loss/∂counts ⊙ counts = (probs − Y)/3",
                 "Y is 1 in each row at the column that ys has for it",
+            ],
+        ),
+        (
+            lstm_gates,
+            [
+                "∂L/∂a = [∂L/∂i ⊙ i ⊙ (𝟏ᵀ − i), ∂L/∂f ⊙ f ⊙ (𝟏ᵀ − f), ∂L/∂g ⊙ (𝟏ᵀ − g⊙²), ∂L/∂o ⊙ o ⊙ (𝟏ᵀ − o)]",
+                "f is the forget gate",
+            ],
+        ),
+        (
+            gru_gates,
+            [
+                "[∂L/∂r ⊙ r ⊙ (𝟏ᵀ − r), ∂L/∂z ⊙ z ⊙ (𝟏ᵀ − z), ∂L/∂n ⊙ (𝟏ᵀ − n⊙²)]",
+                "z is the update gate",
             ],
         ),
         (group_norm, ["(∂L/∂x̂ − mean(∂L/∂x̂, axis = −1) − x̂ ⊙ mean(∂L/∂x̂ ⊙ x̂, axis = −1)) ⊘ s"]),

@@ -314,7 +314,7 @@ class Reader:
         self.expect(closing)
         return Fence(opening, parts, closing)
 
-    def matrix(self) -> Matrix:
+    def matrix(self) -> Tree:
         r"""``\begin{pmatrix} a & b \\ c & d \end{pmatrix}``; cases, with their conditions, are read as one too."""
         kind = "cases" if self.tokens[self.place + 2] == "c" else "pmatrix"
         self.environment(kind)
@@ -332,6 +332,9 @@ class Reader:
             elif self.token != r"\end":
                 raise self.misread("expected the next entry of a matrix")
         self.environment(kind)
+        if kind == "cases":
+            ((value, condition), (otherwise, _)) = rows
+            return Call(r"\operatorname{where}", (condition, value, otherwise))
         if len({len(row) for row in rows}) != 1:
             raise self.misread("the rows of a matrix have different lengths")
         return Matrix(tuple(rows))

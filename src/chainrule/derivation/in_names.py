@@ -20,6 +20,7 @@ from chainrule.core.term import Term, constant, forward_order, name_of, symbol, 
 from chainrule.custom import CustomRule
 from chainrule.derivation.scalars.cancel import divisions
 from chainrule.derivation.scalars.slopes import added, is_finite
+from chainrule.derivation.tape.gates import parts_of
 from chainrule.derivation.tape.marks import with_marks
 from chainrule.derivation.tape.standardized import Standardized, standardized
 from chainrule.derivation.tape.tape import MOST_WRITTEN, Tape
@@ -65,6 +66,8 @@ def in_names(tape: Tape, *, lent: bool = True, numbered: bool = False) -> InName
     if numbered:
         named |= {x for x in tape.numbered if (np.ndim(x.data) > 0 if x.op is None else mixes_entries(x.op))}
         named |= {x for node in tape.path if (x := argument(node)) in tape.numbered}
+        gates = tape.gates.keys() & tape.numbered
+        named = (named - (parts_of(gates) & tape.numbered)) | gates
     # Looked at before anything is lifted: a graph of many steps without names has no formula to show.
     if is_long(tape, named):
         return None

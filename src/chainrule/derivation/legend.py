@@ -60,6 +60,10 @@ def meanings_of(
             return None
         numbered = tape.node_of.get(letter)
         numbered = numbered if numbered in tape.numbered else None
+        if numbered in tape.gates and letter not in own:
+            own.add(letter)
+            meanings[letter] = said(tape.gates[numbered])
+            continue
         normalised = "" if named is None or numbered is None or letter in own else named.normalised(numbered)
         if normalised:
             own.add(letter)

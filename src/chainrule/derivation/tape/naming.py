@@ -10,6 +10,7 @@ import numpy as np
 
 from chainrule.core.labels import find_labels, names_by_role, users_frames
 from chainrule.core.tensor import Tensor
+from chainrule.derivation.tape.gates import letters_of_gates
 from chainrule.derivation.tape.standardized import letters_of_normalisations
 from chainrule.maths import Symbol, Tree
 from chainrule.maths import names as maths_names
@@ -58,7 +59,7 @@ def symbols_for(
             symbols[node] = maths_names.unlike(symbol, taken)
     results, constants = numbered("v", taken), numbered("c", taken)
     normal = letters_of_normalisations(nodes[: len(order)], taken)
-    symbols = {**normal, **symbols}
+    symbols = {**letters_of_gates(nodes[: len(order)], taken), **normal, **symbols}
     for node in nodes[: len(order)]:
         if node not in symbols:
             symbols[node] = shaped(next(results), node.shape)

@@ -20,6 +20,7 @@ from chainrule.core.tensor import Tensor
 from chainrule.core.walk import Edges, made_from, walk
 from chainrule.custom import CustomRule
 from chainrule.derivation.notation import derivative
+from chainrule.derivation.tape.gates import MEANINGS, cell_of
 from chainrule.derivation.tape.naming import as_made, data_of, labels_for, numbered, shaped, symbols_for
 from chainrule.derivation.tape.rounding import moved_in
 from chainrule.derivation.tape.standardized import letters_of_normalisations, taken_apart
@@ -126,6 +127,11 @@ class Tape:
             for slot, x in node.edges:
                 found.setdefault(x, []).append((node, slot))
         return found
+
+    @cached_property
+    def gates(self) -> dict[Node, str]:
+        """The gates and states of recurrent cells on the way, with what each is. O(nodes)."""
+        return {x: MEANINGS[letter] for node in self.path for letter, x in cell_of(node).items()}
 
     @cached_property
     def lifted(self) -> Lifted:
