@@ -238,6 +238,29 @@ def sources():
     return found
 
 
+@pytest.mark.parametrize("target", RUNS)
+@pytest.mark.parametrize(("axis", "shown"), [(0, "0"), (-1, "1"), ((0, 1), "(0, 1)")])
+def test_the_gradient_through_a_normalisation_is_written_as_by_hand(axis, shown, target):
+    """Rows that are infinite, undefined, constant or whose squares overflow have what the engine has."""
+
+    def f(x, w):
+        away = x - cr.mean(x, axis=axis, keepdims=True)
+        s = cr.sqrt(cr.mean(cr.square(away), axis=axis, keepdims=True) + 1e-5)
+        xhat = away / s
+        z = w * xhat
+        return cr.sum(cr.tanh(z) + z)
+
+    x, w = np.random.default_rng(0).normal(size=(2, 4, 3))
+    step, right = cr.compile(cr.value_and_grad(f, (0, 1)), target=target), cr.value_and_grad(f, (0, 1))
+    for row in ([1.0, 2, 4], [np.inf, 1, 2], [np.nan, 0, 1], [2, 2, 2], [1e200, 1, -3], [0, 1e-320, 0]):
+        x[1] = row
+        with np.errstate(all="ignore"):
+            for found, known in zip(step(x, w)[1], right(x, w)[1], strict=True):
+                np.testing.assert_allclose(found, known, rtol=1e-12, atol=1e-13)
+    means = [f"{g}.mean(axis={shown}, keepdims=True)" for g in ("dxhat", "(dxhat * xhat)")]
+    assert f" = (dxhat - {means[0]} - {means[1]} * xhat) / s" in step.source()
+
+
 def test_sources_pass_ruff(sources, tmp_path):
     for i, (source, _, _) in enumerate(sources.values()):
         (tmp_path / f"program_{i}.py").write_text(source, encoding="utf-8")

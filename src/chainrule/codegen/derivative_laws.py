@@ -15,7 +15,9 @@ from chainrule.core.operation import book
 from chainrule.program import Step, Trace
 from chainrule.program.steps import axes_along
 
-UNFIT = frozenset({"numbers gathered", "one-hot rows", "sums over the axes that were repeated"})
+UNFIT = frozenset(
+    {"numbers gathered", "numbers out of denominators", "one-hot rows", "sums over the axes that were repeated"}
+)
 """Laws of programs that write a number of entries, or place numbers otherwise than formulas do."""
 
 OWN_LAWS: list[tuple[str, Law]] = []

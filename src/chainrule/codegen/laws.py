@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.codegen.simplified import MOST_FOLDED, Builder, is_constant, simplified
+from chainrule.codegen.simplified import MOST_FOLDED, Builder, is_constant, key_of, simplified
 from chainrule.core.instructions import FLOATS
-from chainrule.core.operation import Pointwise
+from chainrule.core.operation import Pointwise, book
 from chainrule.core.term import name_of
 from chainrule.program import Kind, Step, Trace
 from chainrule.program.steps import axes_along, steps_in
@@ -344,6 +344,168 @@ def as_number(x: Any) -> Any:
     return x.inputs[0] if of_number else x
 
 
+@law("numbers out of denominators", "div")
+def number_out_of_denominator(b: Builder, step: Step) -> Any:
+    """x/(2s) is (x/s)/2, where numbers meet."""
+    x, bottom = step.inputs
+    split = number_in(b, bottom) if isinstance(bottom, Step) and bottom.dtype == step.dtype else None
+    if split is None or not split[0] or not isinstance(x, Step):
+        return None
+    number = split[0] if is_only(bottom, "mul") else 1 / split[0]
+    return scaled(b, 1 / number, b.step("div", x, split[1]), step)
+
+
+@law("a quotient that is known", "mul", around=True)
+def known_quotient(b: Builder, step: Step) -> Any:
+    """(x/s)·y is x·(y/s) where y/s is there, is read more than once, and has more entries than x/s."""
+    for quotient, y in (step.inputs, step.inputs[::-1]):
+        if is_only(quotient, "div") and isinstance(y, Step) and is_free(b, quotient.inputs[1]):
+            x, s = quotient.inputs
+            known = b.known.get(key_of(book["div"], (y, s), {}))
+            if known in b.met and b.readers[known] > 1 and quotient.size < known.size:
+                return b.step("mul", x, known)
+    return None
+
+
+@law("what is the same along an axis stands before a sum", "sum", "mean", around=True)
+def denominator_out_of_sum(b: Builder, step: Step) -> Any:
+    """∑ⱼ (aᵢⱼ/sᵢ) is (∑ⱼ aᵢⱼ)/sᵢ, if s is never 0: 1/0 and 0/0 add up to no number, 1 + 0 over 0 is infinite."""
+    x: Any = step.inputs[0]
+    own = x.inputs[1:] if is_only(x, "div") and is_free(b, x.inputs[1]) else ()  # to leave it out costs nothing
+    for s in (*own, *denominators_of(b, x)):
+        if is_same_along(s, x, axes_along(step)) and is_above_zero(b, s):
+            total = b.step(step.op, multiplied_by(b, x, s), **step.settings)  # type: ignore[arg-type]
+            return b.step("div", total, s)
+    return None
+
+
+@law("one denominator", "add", "sub", around=True)
+def one_denominator(b: Builder, step: Step) -> Any:
+    """x/s + y/s is (x + y)/s, if s is never 0."""
+    x, y = step.inputs
+    there = denominators_of(b, y)
+    for s in denominators_of(b, x):
+        whole = [z for z in (x, y) if is_only(z, "div") and z.inputs[1] is s and z.shape == step.shape]
+        if s in there and whole and is_above_zero(b, s):
+            return b.step("div", b.step(step.op, multiplied_by(b, x, s), multiplied_by(b, y, s)), s)  # type: ignore[arg-type]
+    return None
+
+
+def denominators_of(b: Builder, x: Any) -> list[Step]:
+    """What a product of quotients that nobody else reads is divided by, numbers left out."""
+    if not is_only(x, "mul", "div") or b.readers[x] != 1:
+        return []
+    top, bottom = x.inputs
+    if is_only(x, "mul"):
+        return [*denominators_of(b, top), *denominators_of(b, bottom)]
+    return [*([bottom] if is_free(b, bottom) else []), *denominators_of(b, top)]
+
+
+def multiplied_by(b: Builder, x: Any, s: Step) -> Any:
+    """A product of quotients without one of its denominators."""
+    top, bottom = x.inputs
+    if is_only(x, "div"):
+        return top if bottom is s else b.step("div", multiplied_by(b, top, s), bottom)
+    if s in denominators_of(b, top):
+        return b.step("mul", multiplied_by(b, top, s), bottom)
+    return b.step("mul", top, multiplied_by(b, bottom, s))
+
+
+def is_same_along(s: Step, x: Step, axes: set[int]) -> bool:
+    """Whether all copies of s along axes of x are one."""
+    return all([a < x.ndim - s.ndim or s.shape[a - x.ndim + s.ndim] == 1 for a in axes])
+
+
+def is_above_zero(b: Builder, s: Step) -> bool:
+    """Whether something is the root of squares and of a number above 0; it may be infinite."""
+    return squares_under(b, s) is not None
+
+
+def squares_under(b: Builder, s: Step) -> Step | None:
+    """The sum or mean of squares of which, with a number above 0, something is the root."""
+    inside: Any = s.inputs[0] if is_only(s, "sqrt") else None
+    if is_only(inside, "add"):
+        for x, number in (inside.inputs, inside.inputs[::-1]):
+            if s.dtype.type(b.number(number) or 0) > 0 and is_only(x, "mean", "sum") and is_square(b, x.inputs[0]):
+                return x
+    return None
+
+
+def is_square(b: Builder, x: Any) -> bool:
+    """Whether entries are multiplied by themselves."""
+    if is_only(x, "mul"):
+        return x.inputs[0] is x.inputs[1]
+    return is_only(x, "square") or (is_only(x, "pow") and b.number(x.inputs[1]) == 2)
+
+
+@law("a mean of 0 is not taken off again", "sub")
+def no_mean_again(b: Builder, step: Step) -> Any:
+    """What is left of x + c·y when its mean is taken off is so of x alone, if y is normalised: it has none."""
+    x, taken = step.inputs
+    axes = axes_of_mean(b, taken, x)
+    if axes is None or not is_only(x, "add", "sub"):
+        return None
+    for k, (rest, product) in enumerate((x.inputs, x.inputs[::-1])):
+        parts = parts_of(product)
+        normalised = next((y for y in parts if is_normalised(b, y, axes)), None)
+        others = [y for y in parts if y is not normalised and isinstance(y, Step)]
+        if normalised is not None and isinstance(rest, Step) and all([is_same_along(y, x, axes) for y in others]):
+            left = b.step("sub", rest, with_input(b, taken, x, rest))
+            return b.step(x.op, *((left, product) if k == 0 else (product, left)))
+    return None
+
+
+def axes_of_mean(b: Builder, taken: Any, x: Any) -> set[int] | None:
+    """The axes along which something is the mean of x, kept as axes of one entry; None if it is not."""
+    total, count = taken, 1.0
+    if is_only(taken, "div"):
+        total, count = taken.inputs[0], b.number(taken.inputs[1])
+    if not is_only(total, "mean", "sum") or total.inputs[0] is not x or not total.settings["keepdims"]:
+        return None
+    return axes_along(total) if count == (1 if is_only(total, "mean") else x.size / max(total.size, 1)) else None
+
+
+def with_input(b: Builder, mean: Step, old: Step, new: Step) -> Step:
+    """The same mean of something else."""
+    inputs = [new if x is old else with_input(b, x, old, new) if isinstance(x, Step) else x for x in mean.inputs]
+    return b.step(mean.op, *inputs, **mean.settings)  # type: ignore[arg-type]
+
+
+def parts_of(x: Any) -> list[Any]:
+    """The factors of a product of quotients by numbers."""
+    if is_only(x, "mul"):
+        return [part for y in x.inputs for part in parts_of(y)]
+    return parts_of(x.inputs[0]) if is_only(x, "div") and not isinstance(x.inputs[1], Step) else [x]
+
+
+def is_normalised(b: Builder, y: Any, axes: set[int]) -> bool:
+    """Whether y is what is left of something without its mean, over the root of the mean of its squares and more."""
+    if not is_only(y, "div") or not is_only(y.inputs[0], "sub"):
+        return False
+    away, s = y.inputs
+    squares = squares_under(b, s)
+    return (
+        squares is not None
+        and squares.inputs[0].inputs[0] is away
+        and axes_along(squares) == axes == axes_of_mean(b, away.inputs[1], away.inputs[0])
+        and is_same_along(s, y, axes)
+    )
+
+
+@law("numbers where they are fewest", "mul", "div", last=True)
+def number_to_smaller(b: Builder, step: Step) -> Any:
+    """n·(x·y), of which x has fewer entries, is (n·x)·y."""
+    number, product = number_in(b, step) or (0.0, step)
+    if not number or not is_only(product, "mul") or b.readers[product] != 1:
+        return None
+    for k, x in enumerate(product.inputs):
+        if is_free(b, x) and x.size < step.size and x.dtype == step.dtype:
+            other = product.inputs[1 - k]
+            less = b.step(step.op, *((x, step.inputs[1]) if is_only(step, "div") else (step.inputs[0], x)))  # type: ignore[arg-type]
+            return b.step("mul", *((less, other) if k == 0 else (other, less)))
+    return None
+
+
 @law("a sum over how many there are is the mean", "div", "mul", last=True)
 def as_mean(b: Builder, step: Step) -> Any:
     """Sums that nobody else reads are divided where they are taken."""
@@ -462,7 +624,7 @@ def signs(b: Builder, step: Step) -> Any:
     return None
 
 
-@law("signs in front", "add", "sub", last=True)
+@law("signs in front", "add", "sub", around=True, again=True)
 def less_a_multiple(b: Builder, step: Step) -> Any:
     """To add −3x is to subtract 3x."""
     x, y = step.inputs

@@ -51,17 +51,14 @@ class Builder:
         self.by_operation: dict[str, tuple[list[tuple[str, Law]], bool]] = {}
         """The laws that may fit an operation, and whether none of them looks around."""
         self.readers: Counter[Step] = Counter()
-        """How often each step of the program is read, given back or named; known when the last laws are tried."""
+        """How often each step of the program is read, given back or named; none that was made in this pass."""
         self.program: Sequence[Step] = ()
         self.noted: dict[str, Any] = {}
         """What the last laws found out about the program."""
 
     def begin_again(self, laws: Sequence[tuple[str, Law]], trace: Trace) -> None:
-        """Go on with other laws, which may ask how often a step of the program as it is now is read."""
+        """Go on with other laws, which may note what they find out about the program as it is now."""
         self.laws, self.settled, self.by_operation, self.fired = laws, set(), {}, Counter()
-        self.readers = Counter([x for step in trace.program.steps for x in step.needs])
-        self.readers.update([x for x in trace.outputs if isinstance(x, Step)])
-        self.readers.update(trace.names.keys())
         self.program, self.noted = trace.program.steps, {}
 
     def step(self, op: Operation | str, *inputs: Any, **settings: Any) -> Step:
@@ -184,6 +181,9 @@ def simplified(
 def one_pass(trace: Trace, builder: Builder) -> Trace:
     """Every step that some output needs, made anew from the leaves up; the same trace where nothing is new."""
     builder.met.clear()
+    builder.readers = Counter([x for step in trace.program.steps for x in step.needs])
+    builder.readers.update([x for x in trace.outputs if isinstance(x, Step)])
+    builder.readers.update(trace.names.keys())
     made: dict[Step, Step] = {}
     needed = reached(trace.program.outputs)
     known = {step for step in trace.given if step is not None} | trace.held.keys()
