@@ -238,6 +238,21 @@ def sources():
     return found
 
 
+def test_laws_go_down_long_sums_and_products():
+    def long(x):
+        total = product = x
+        for _ in range(1500):
+            total, product = total + product, product * x
+        return total, cr.sum(product / x)
+
+    traced = trace(long, VECTOR)
+    total, quotients = traced.outputs
+    builder = simplified.Builder((), {})
+    builder.readers.update(dict.fromkeys(traced.program.steps, 1))
+    assert laws.layers_of(total) is None
+    assert laws.denominators_of(builder, quotients.inputs[0]) == []
+
+
 @pytest.mark.parametrize("target", RUNS)
 @pytest.mark.parametrize(("axis", "shown"), [(0, "0"), (-1, "1"), ((0, 1), "(0, 1)")])
 def test_the_gradient_through_a_normalisation_is_written_as_by_hand(axis, shown, target):

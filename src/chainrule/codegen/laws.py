@@ -41,6 +41,9 @@ SHAPES = ("broadcast_to", "expand_dims", "reshape", "squeeze", "sum_to")
 MOST_CLASSES = 4096
 """One-hot rows of more entries are not taken from an identity matrix."""
 
+MOST_FACTORS = 100
+"""In products of more factors no common denominator is looked for."""
+
 
 def law(
     name: str,
@@ -374,7 +377,7 @@ def denominator_out_of_sum(b: Builder, step: Step) -> Any:
     own = x.inputs[1:] if is_only(x, "div") and is_free(b, x.inputs[1]) else ()  # to leave it out costs nothing
     for s in (*own, *denominators_of(b, x)):
         if is_same_along(s, x, axes_along(step)) and is_above_zero(b, s):
-            total = b.step(step.op, multiplied_by(b, x, s), **step.settings)  # type: ignore[arg-type]
+            total = b.step(step.operation, multiplied_by(b, x, s), **step.settings)
             return b.step("div", total, s)
     return None
 
@@ -387,18 +390,25 @@ def one_denominator(b: Builder, step: Step) -> Any:
     for s in denominators_of(b, x):
         whole = [z for z in (x, y) if is_only(z, "div") and z.inputs[1] is s and z.shape == step.shape]
         if s in there and whole and is_above_zero(b, s):
-            return b.step("div", b.step(step.op, multiplied_by(b, x, s), multiplied_by(b, y, s)), s)  # type: ignore[arg-type]
+            return b.step("div", b.step(step.operation, multiplied_by(b, x, s), multiplied_by(b, y, s)), s)
     return None
 
 
 def denominators_of(b: Builder, x: Any) -> list[Step]:
-    """What a product of quotients that nobody else reads is divided by, numbers left out."""
-    if not is_only(x, "mul", "div") or b.readers[x] != 1:
-        return []
-    top, bottom = x.inputs
-    if is_only(x, "mul"):
-        return [*denominators_of(b, top), *denominators_of(b, bottom)]
-    return [*([bottom] if is_free(b, bottom) else []), *denominators_of(b, top)]
+    """What a product of quotients that nobody else reads is divided by, numbers left out; nothing of a long one."""
+    found: list[Step] = []
+    parts = [x]
+    for y in parts:
+        if is_only(y, "mul", "div") and b.readers[y] == 1:
+            if len(parts) > MOST_FACTORS:
+                return []
+            top, bottom = y.inputs
+            parts.append(top)
+            if is_only(y, "mul"):
+                parts.append(bottom)
+            elif is_free(b, bottom):
+                found.append(bottom)
+    return found
 
 
 def multiplied_by(b: Builder, x: Any, s: Step) -> Any:
@@ -468,7 +478,7 @@ def axes_of_mean(b: Builder, taken: Any, x: Any) -> set[int] | None:
 def with_input(b: Builder, mean: Step, old: Step, new: Step) -> Step:
     """The same mean of something else."""
     inputs = [new if x is old else with_input(b, x, old, new) if isinstance(x, Step) else x for x in mean.inputs]
-    return b.step(mean.op, *inputs, **mean.settings)  # type: ignore[arg-type]
+    return b.step(mean.operation, *inputs, **mean.settings)
 
 
 def parts_of(x: Any) -> list[Any]:
@@ -501,7 +511,7 @@ def number_to_smaller(b: Builder, step: Step) -> Any:
     for k, x in enumerate(product.inputs):
         if is_free(b, x) and x.size < step.size and x.dtype == step.dtype:
             other = product.inputs[1 - k]
-            less = b.step(step.op, *((x, step.inputs[1]) if is_only(step, "div") else (step.inputs[0], x)))  # type: ignore[arg-type]
+            less = b.step(step.operation, *((x, step.inputs[1]) if is_only(step, "div") else (step.inputs[0], x)))
             return b.step("mul", *((less, other) if k == 0 else (other, less)))
     return None
 
@@ -583,12 +593,18 @@ def layers(b: Builder, step: Step) -> Any:
 
 def layers_of(x: Any) -> dict[int, Step] | None:
     """The layers of a sum by their place, if it is a sum of scatters into single places of the first axis."""
-    if is_only(x, "scatter") and type(x.settings["key"]) is int and isinstance(x.inputs[0], Step):
-        return {x.settings["key"] % x.shape[0]: x.inputs[0]}
-    if not is_only(x, "add"):
-        return None
-    left, right = [layers_of(y) for y in x.inputs]
-    return None if left is None or right is None or left.keys() & right.keys() else {**left, **right}
+    found: dict[int, Step] = {}
+    parts = [x]
+    while parts:
+        y = parts.pop()
+        if is_only(y, "add"):
+            parts += y.inputs
+            continue
+        key = y.settings["key"] if is_only(y, "scatter") else None
+        if type(key) is not int or not isinstance(y.inputs[0], Step) or key % y.shape[0] in found:
+            return None
+        found[key % y.shape[0]] = y.inputs[0]
+    return found
 
 
 @law("signs in front", "neg")
@@ -604,7 +620,7 @@ def signs(b: Builder, step: Step) -> Any:
     if any([isinstance(x, Step) and x.dtype.kind in "iu" and x.dtype != step.dtype for x in step.inputs]):
         return None  # minus a whole number without a sign runs over before it meets another type
     if name in SIGNS_PASS and is_only(step.inputs[0], "neg"):
-        return b.step("neg", b.step(step.op, step.inputs[0].inputs[0], **step.settings))  # type: ignore[arg-type]
+        return b.step("neg", b.step(step.operation, step.inputs[0].inputs[0], **step.settings))
     if name in ("mul", "div", "matmul", "outer"):
         x, y = step.inputs
         if is_only(x, "neg"):
