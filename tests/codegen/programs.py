@@ -94,6 +94,16 @@ PROGRAMS: dict[str, Any] = {
     "the sum of nothing": (of_nothing, (VECTOR, VECTOR)),
     "a truth compared with a number": (both_alike, (VECTOR, 2 * VECTOR)),
     "a number spread over a shape": (lambda x: cr.sum(cr.broadcast_to(cr.sum(x) * 0 + 1.0, (3,)) * x), (VECTOR,)),
+    "gates of one array": (
+        cr.value_and_grad(
+            lambda z, y: (
+                cr.sum(cr.tanh(z[:2]) * cr.sigmoid(z[2:4]) * cr.exp(z[-2:]))
+                + cr.sum(y[:, 1:3] * cr.sin(y[:, :1]) * y[:, 3:])
+            ),
+            argnums=(0, 1),
+        ),
+        (np.linspace(-1, 1, 6), np.linspace(-1, 2, 12).reshape(3, 4)),
+    ),
     "layers of one array": (
         cr.value_and_grad(lambda x: cr.sum(cr.tanh(x[0]) * x[-1] @ x[1].T)),
         (np.linspace(-1.0, 2.0, 18).reshape(3, 2, 3),),

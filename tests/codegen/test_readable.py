@@ -311,3 +311,14 @@ def test_numbers_and_signs_stand_as_a_person_writes_them():
     compiled(x, x)
     assert "- 4 * " in compiled.source()
     assert "+ -" not in compiled.source()
+
+
+def test_gates_of_a_cell_have_one_gradient_end_to_end():
+    def cell(z, c):
+        i, f, o, g = cr.sigmoid(z[:, :2]), cr.sigmoid(z[:, 2:4]), cr.sigmoid(z[:, 4:6]), cr.tanh(z[:, 6:])
+        return cr.sum(o * cr.tanh(f * c + i * g))
+
+    compiled = cr.compile(cr.grad(cell))
+    compiled(np.ones((3, 8)), np.ones((3, 2)))
+    assert "dz = np.concatenate(" in compiled.source()
+    assert "add_at" not in compiled.source()

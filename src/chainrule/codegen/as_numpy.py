@@ -69,6 +69,11 @@ def power(value: Any, x: Any, y: Any) -> Any:
     return Source(f"{text}**{exponent}" if tight else f"{text} ** {exponent}", value, POWER, used([x]))
 
 
+def joined(value: Any, *arrays: Any, axis: Any) -> Source:
+    inside = f"[{', '.join(map(written, arrays))}]{f', axis={axis}' if axis else ''}"
+    return Source(f"np.concatenate({inside})", value, ATOM, used(arrays))
+
+
 def equals(value: Any, x: Any, y: Any) -> Any:
     """A comparison, that of truth values with 0 as what does not hold."""
     if isinstance(x, Source) and x.ndim and x.dtype == np.bool_ and type(y) in (int, float) and y == 0:
@@ -98,6 +103,7 @@ def repeated(value: Any, x: Any, *, shape: Any) -> Any:
 
 SPELLED: dict[str, Callable[..., Any]] = {
     "broadcast_to": repeated,
+    "concatenate": joined,
     "equal": equals,
     "identity": lambda value, x: x if isinstance(x, Source) else Source(written(x), value),
     "index": picked,

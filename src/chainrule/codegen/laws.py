@@ -607,6 +607,35 @@ def layers_of(x: Any) -> dict[int, Step] | None:
     return found
 
 
+@law("pieces put together", "add")
+def pieces(b: Builder, step: Step) -> Any:
+    """Arrays of zeros with one piece each, added up, are the pieces one behind the other."""
+    found = sorted(pieces_of(step) or [], key=lambda piece: piece[:3])
+    axes = {axis for axis, *_ in found}
+    ends = [0, *[stop for _, _, stop, _ in found]]
+    if len(axes) != 1 or [start for _, start, *_ in found] != ends[:-1] or ends[-1] != step.shape[min(axes)]:
+        return None
+    return b.step("concatenate", *[x for *_, x in found], axis=min(axes))
+
+
+def pieces_of(x: Any) -> list[tuple[int, int, int, Step]] | None:
+    """The axis, the first place, the one after the last, and what is put there, of all pieces that a sum is made of."""
+    if is_only(x, "add"):
+        left, right = [pieces_of(y) for y in x.inputs]
+        return None if left is None or right is None else [*left, *right]
+    key = x.settings["key"] if is_only(x, "scatter") else None
+    parts = key if isinstance(key, tuple) else (key,)
+    if not all([isinstance(part, slice) for part in parts]) or not isinstance(x.inputs[0], Step):
+        return None
+    ranges = [range(n)[part] for n, part in zip(x.shape, parts, strict=False)]
+    whole = (*[len(places) for places in ranges], *x.shape[len(ranges) :])
+    axes = [axis for axis, places in enumerate(ranges) if len(places) != x.shape[axis]]
+    if len(axes) != 1 or any([places.step != 1 for places in ranges]):
+        return None
+    places = ranges[axes[0]]
+    return [(axes[0], places.start, places.stop, x.inputs[0])] if x.inputs[0].shape == whole else None
+
+
 @law("signs in front", "neg")
 def sign_of_number(b: Builder, step: Step) -> Any:
     """Minus a difference or a multiple has no sign in front."""

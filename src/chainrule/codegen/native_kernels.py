@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -349,15 +349,30 @@ def copied(planner: Planner, step: Step) -> list[Step] | None:
 
 
 def end_to_end(planner: Planner, step: Step) -> list[Step] | None:
-    """Arrays one behind the other, where nothing longer than 1 is in front of the axis on which they are put."""
+    """Arrays one behind the other; along an axis with others in front of it, by way of one that has it in front."""
     axis, parts = step.settings["axis"] % step.ndim, step.inputs
-    if not all([isinstance(x, Step) and x.dtype == step.dtype for x in parts]) or np.prod(step.shape[:axis]) != 1:
+    if not all([isinstance(x, Step) and x.dtype == step.dtype for x in parts]):
         return None
-    out, at = planner.take(step), 0
-    for x in parts:
-        planner.plan.copy(planner.place(x), out.after(at)._replace(shape=x.shape, strides=steps_of(x.shape)))
-        at += x.size
+    places = [planner.place(x) for x in parts]
+    straight = np.prod(step.shape[:axis]) == 1
+    order = [axis, *[k for k in range(step.ndim) if k != axis]]
+    whole = planner.take(step) if straight else planner.scratch(tuple([step.shape[k] for k in order]), step.dtype)
+    if not straight and step.operation == "concatenate":  # what is stacked has no such axis
+        places = [in_order(place, order) for place in places]
+    at = 0
+    for place in places:
+        planner.plan.copy(place, whole.after(at)._replace(shape=place.shape, strides=steps_of(place.shape)))
+        at += place.size
+    if not straight:
+        planner.plan.copy(in_order(whole, np.argsort(order)), planner.take(step))
     return [step]
+
+
+def in_order(place: Place, order: Sequence[int]) -> Place:
+    """The same entries with their axes in another order."""
+    return place._replace(
+        shape=tuple([place.shape[k] for k in order]), strides=tuple([place.strides[k] for k in order])
+    )
 
 
 def convolution(what: int) -> Kernel:
