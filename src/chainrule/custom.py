@@ -211,9 +211,6 @@ class CustomRule(Operation):
             return made.leaves[0]
         return made.leaves[made.joined[self.part]] if self.call.scalar else made.row()
 
-    def reads(self, i: int, count: int) -> tuple[bool, tuple[int, ...]]:
-        return True, tuple(range(count))
-
     def pull(self, i: int, g: Any, out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
         recording = any(is_node(x) for x in inputs)
         if self.last is None or self.last[0] is not g or self.last[1] is not recording:

@@ -252,8 +252,11 @@ class Operation:
         return i not in self.flat
 
     def reads(self, i: int, count: int) -> tuple[bool, tuple[int, ...]]:
-        """What the derivative in input ``i`` of `count` looks at: whether the output, and which inputs' values."""
-        raise NotImplementedError
+        """What the derivative in input ``i`` of `count` looks at: whether the output, and which inputs' values.
+
+        Where nobody says, it is all of them.
+        """
+        return True, tuple(range(count))
 
     def named_in(self, i: int, derivative: Any) -> tuple[bool, tuple[int, ...]]:
         """The same for a derivative that names the inputs one by one: found by looking at its code, once."""

@@ -20,9 +20,6 @@ class Whole(Operation):
         self.inputs = known.inputs if known is not None else self.inputs
         self.variadic = False
 
-    def reads(self, i: int, count: int) -> tuple[bool, tuple[int, ...]]:
-        return True, tuple(range(count))
-
     def pull(self, i: int, g: Any, out: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
         return self.back(i, inputs, settings)(g)
 
