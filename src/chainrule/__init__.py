@@ -14,7 +14,7 @@ import numpy as _  # noqa: F401
 from chainrule.collector import without_collector
 
 with without_collector():
-    from chainrule.core.numpy_calls import OTHER_NAMES
+    from chainrule.core.numpy_names import OTHER_NAMES
     from chainrule.later import load_later
     from chainrule.rules import PUBLIC
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.core.numpy_calls import OTHER_NAMES
+from chainrule.core.numpy_names import OTHER_NAMES
 from chainrule.core.operation import book, compositions
 from chainrule.core.tensor import Tensor
 from chainrule.errors import DtypeError

@@ -13,47 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.numpy_names import OTHER_NAMES
 from chainrule.core.operation import book, compositions
 from chainrule.errors import DtypeError
 from chainrule.kinds import is_equal
-
-OTHER_NAMES = {
-    "absolute": "abs",
-    "add": "add",
-    "amax": "max",
-    "amin": "min",
-    "arccos": "acos",
-    "arccosh": "acosh",
-    "arcsin": "asin",
-    "arcsinh": "asinh",
-    "arctan": "atan",
-    "arctan2": "atan2",
-    "arctanh": "atanh",
-    "around": "round",
-    "bitwise_not": "bitwise_invert",
-    "concat": "concatenate",
-    "conj": "identity",
-    "conjugate": "identity",
-    "copy": "identity",
-    "degrees": "rad2deg",
-    "divide": "div",
-    "fix": "trunc",
-    "invert": "bitwise_invert",
-    "left_shift": "bitwise_left_shift",
-    "matrix_transpose": "swap",
-    "mod": "remainder",
-    "multiply": "mul",
-    "negative": "neg",
-    "permute_dims": "transpose",
-    "positive": "identity",
-    "power": "pow",
-    "radians": "deg2rad",
-    "right_shift": "bitwise_right_shift",
-    "row_stack": "vstack",
-    "subtract": "sub",
-    "true_divide": "div",
-}
-"""NumPy's names for operations that have another one here."""
 
 BY_LAST_AXES = {"cross", "diagonal", "matrix_norm", "outer", "trace", "vector_norm"}
 """Functions of ``np.linalg`` that mean something else than the one of the same name in ``np``, or than ours."""

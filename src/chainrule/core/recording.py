@@ -15,7 +15,7 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from chainrule.core.instructions import REGISTERS, Chain, Plan, Slot, bits
-from chainrule.core.numpy_calls import OTHER_NAMES
+from chainrule.core.numpy_names import OTHER_NAMES
 from chainrule.core.operation import book
 from chainrule.core.place import Place
 

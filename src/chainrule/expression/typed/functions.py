@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from chainrule.core.numpy_calls import OTHER_NAMES
+from chainrule.core.numpy_names import OTHER_NAMES
 from chainrule.core.operation import book, compositions
 from chainrule.errors import ShapeError
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from chainrule.core.numpy_calls import OTHER_NAMES
+from chainrule.core.numpy_names import OTHER_NAMES
 from chainrule.core.operation import book
 from chainrule.core.tensor import Tensor
 from chainrule.core.walk import finished_first

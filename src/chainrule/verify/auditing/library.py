@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.numpy_calls import OTHER_NAMES
+from chainrule.core.numpy_names import OTHER_NAMES
 from chainrule.core.operation import book, compositions
 from chainrule.core.tensor import Tensor
 from chainrule.verify.answers.traced import MADE, Tape, Traced, bare, entered, exchanged, has_traced
