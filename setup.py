@@ -1,5 +1,6 @@
 """The compiled parts: both engines and the kernel machine. Without a C compiler the same files run as plain Python."""
 
+import platform
 import sys
 from glob import glob
 
@@ -11,6 +12,9 @@ from setuptools import Extension, setup
 optimized = [] if sys.platform == "win32" else ["-O3", "-g0"]
 # The kernels are written as vectors, whose sums stay in the order in which they stand; nobody asks for errno or traps.
 kernels = ["-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"]
+# A compiler for ARM would fuse products where the code does not say so, and others in another loop of the same entries.
+if platform.machine().lower() not in ("x86_64", "amd64"):
+    kernels.append("-ffp-contract=off")
 engines = [
     Extension(
         f"chainrule.core._{name}",
