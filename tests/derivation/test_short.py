@@ -509,6 +509,20 @@ def group_norm():
     return cr.explain(L, x)
 
 
+def smooth_l1():
+    x, y = cr.Tensor([1.0, 2.0, -3.0], requires_grad=True, label="x"), np.array([0.5, -1.0, -2.8])
+    e = x - y
+    L = cr.where(abs(e) < 1, 0.5 * e**2, abs(e) - 0.5).mean()
+    return cr.explain(L, x)
+
+
+def likelihoods():
+    z, y = cr.Tensor(np.linspace(-1, 1, 40).reshape(8, 5), requires_grad=True, label="z"), np.arange(8) % 5
+    logp = cr.log_softmax(z)
+    L = -logp[np.arange(8), y].mean()
+    return cr.explain(L, z)
+
+
 def one_step(layer):
     x = cr.Tensor([[[0.5, -1.0]]], requires_grad=True, label="x")
     L = cr.sum(layer(x)[0][-1] ** 2)
@@ -530,6 +544,8 @@ GROUPS = cr.nn.GroupNorm(2, 4)
     ("explained", "lines"),
     [
         (huber, ["∂L/∂x = clip(x − y, −1, 1) ="]),
+        (smooth_l1, ["⎧ e/3        if abs(e) < 1", "⎩ sign(e)/3  else"]),
+        (likelihoods, ["∂L/∂logp = −0.125Y", "= (exp(logp) − Y)/8"]),
         (right_classes, ["∂L/∂z = (softmax(z) − Y)/32", "Y is 1 in one place of each row"]),
         (smoothed, ["(softmax(z) − (0.9Y + (1/270) 𝟏 𝟏ᵀ))/32"]),
         (

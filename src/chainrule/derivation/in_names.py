@@ -219,7 +219,7 @@ class InNames:
             if term is None or not is_finite(term):
                 return None
             self.trees.update(with_marks(self.tape, [x for x in forward_order([term]) if x not in self.trees]))
-            return tree_of_term(term, self.trees)
+            return self.trees[term] if term in self.trees else tree_of_term(term, self.trees)
         except (GraphError, TypeError, KeyError):
             return None
 

@@ -100,17 +100,33 @@ def in_cases(entries: dict[Term, Number], shape: Shape, way: Rewriting) -> dict[
 
 
 def conditions_of(product: Product) -> list[Term]:
-    """The comparisons that a product is made of: its factors, and what chooses one of them."""
-    found = [x.inputs[1] if name_of(x) == "chosen" else x for x, power in product.powers.items() if power == 1]
-    return [x for x in found if name_of(x) in COMPARISONS]
+    """The comparisons that a product is made of: its factors, those of what is chosen, and what chooses it."""
+    found = [x for x, power in product.powers.items() if power == 1]
+    return [y for x in found for y in (conditions_in(x) if name_of(x) == "chosen" else (x,)) if is_condition(y)]
+
+
+def conditions_in(chosen: Term) -> list[Term]:
+    part, weight = chosen.inputs
+    return [weight, *[x for x, power in product_of(part).powers.items() if power == 1]]
+
+
+def is_condition(x: Any) -> bool:
+    return name_of(x) in COMPARISONS
 
 
 def without(product: Product, condition: Term) -> Product:
     """A product where a condition holds that is a factor of it, or chooses one."""
     rest = Product(product.number, {x: e for x, e in product.powers.items() if x is not condition})
-    for x in [x for x in rest.powers if name_of(x) == "chosen" and x.inputs[1] is condition]:
+    for x in [x for x in rest.powers if name_of(x) == "chosen" and condition in conditions_in(x)]:
         rest.times(x, -rest.powers[x])
-        rest = rest * product_of(x.inputs[0])
+        part, weight = product_of(x.inputs[0]), x.inputs[1]
+        if weight is not condition:
+            part = Product(part.number, {y: e for y, e in part.powers.items() if y is not condition})
+            left = Product(powers=part.powers)
+            if left.powers:
+                weight = x.op(build_product(left, x.shape, Rewriting()), weight)  # type: ignore[misc]
+            part = Product(part.number) * product_of(weight)
+        rest = rest * part
     return rest
 
 

@@ -39,17 +39,17 @@ def with_marks(tape: Tape, terms: Iterable[Term]) -> dict[Term, Tree]:
             ones, scale, rest = parts
             tree: Tree = letter_for(tape, ones)
             tree = applied("transpose", tree) if is_turned else tree
-            tree = tree if scale == 1 else constant(scale) * tree
-            found[x] = tree if not rest else tree + fraction(rest) if rest > 0 else tree - fraction(-rest)
+            tree = tree if scale == 1 else multiple(scale, tree)
+            found[x] = tree if not rest else tree + multiple(rest) if rest > 0 else tree - multiple(-rest)
     return found
 
 
-def fraction(x: float) -> Tree:
-    """A number as a short fraction where it is one, as the share 0.1/27 of each class."""
+def multiple(x: float, of: Tree | None = None) -> Tree:
+    """A number of something by a short fraction where it is one, as the share 0.1/27 of each class."""
     near = Fraction(x).limit_denominator(1000)
-    return (
-        times(near, Number("1")) if float(near) == x and numerals.has_all_digits(numerals.in_full(x)) else constant(x)
-    )
+    if float(near) == x and numerals.has_all_digits(numerals.in_full(x)):
+        return times(near, of or Number("1"))
+    return constant(x) if of is None else constant(x) * of
 
 
 def marks_in(array: Any) -> tuple[Any, float, float] | None:
