@@ -94,6 +94,10 @@ PROGRAMS: dict[str, Any] = {
     "the sum of nothing": (of_nothing, (VECTOR, VECTOR)),
     "a truth compared with a number": (both_alike, (VECTOR, 2 * VECTOR)),
     "a number spread over a shape": (lambda x: cr.sum(cr.broadcast_to(cr.sum(x) * 0 + 1.0, (3,)) * x), (VECTOR,)),
+    "an array with more axes": (
+        cr.grad(lambda b: cr.sum(cr.sin(b[:, None] * b[None] + b[None, :, None]) * 2)),
+        (VECTOR,),
+    ),
     "gates of one array": (
         cr.value_and_grad(
             lambda z, y: (

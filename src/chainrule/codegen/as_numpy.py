@@ -228,7 +228,8 @@ class Printer:
             kind = "" if x.dtype == np.float64 else f", dtype={written(x.dtype)}"
             return Source(f"np.eye({x.shape[0]}{kind})", number)
         if usual(number) == "arange":
-            return Source(f"np.arange({x.size})", number)
+            kind = "" if x.dtype == np.int64 else f", dtype={written(x.dtype)}"
+            return Source(f"np.arange({x.size}{kind})", number)
         text = written(number)
         if not x.shape and x.dtype in (np.float64, np.int64):
             text = f"np.{x.dtype}({text})"
@@ -243,6 +244,18 @@ class Printer:
         alike = all([y.dtype in (reader.dtype, np.bool_) for y in reader.needs])
         return Source(written(self.trace.numbers[x]), source.value) if alike else source
 
+    def once(self, x: Any, source: Any) -> Any:
+        """A matrix that is seen once for each one of a stack: a product of both sees to that itself."""
+        swapped = isinstance(x, Step) and x.operation == "swap"
+        seen = x.inputs[0] if swapped else x
+        if not isinstance(seen, Step) or seen.op is not book["broadcast_to"] or seen in self.lines.names:
+            return source
+        own = seen.inputs[0]
+        if not isinstance(own, Step) or own.ndim != 2 or own.shape != seen.shape[-2:] or x in self.lines.names:
+            return source
+        matrix = self.reading(own)
+        return matrix.T if swapped else matrix
+
     def text(self, step: Step) -> Any:
         """What computes a step, from the names and texts of what it needs."""
         operation = step.op
@@ -252,6 +265,8 @@ class Printer:
         inputs, settings = step.given(self.reading)
         if operation.name in ("where", "chosen"):  # which make the same of Python's numbers beside arrays of that type
             inputs = [self.plainly(x, one, step) for x, one in zip(step.inputs, inputs, strict=True)]
+        if operation.name == "matmul":
+            inputs = [self.once(x, one) for x, one in zip(step.inputs, inputs, strict=True)]
         settings = self.settings(settings)
         spelled = self.spelled.get(operation.name)
         if spelled is not None:

@@ -607,6 +607,15 @@ def layers_of(x: Any) -> dict[int, Step] | None:
     return found
 
 
+@law("pieces put together", "scatter")
+def whole(b: Builder, step: Step) -> Any:
+    """What was seen with more axes of length 1 has all its entries put back."""
+    x, key = step.inputs[0], step.settings["key"]
+    parts = key if isinstance(key, tuple) else (key,)
+    everything = all([part is None or (isinstance(part, slice) and part == slice(None)) for part in parts])
+    return b.step("reshape", x, shape=step.shape) if everything and x.size == step.size else None
+
+
 @law("pieces put together", "add")
 def pieces(b: Builder, step: Step) -> Any:
     """Arrays of zeros with one piece each, added up, are the pieces one behind the other."""
@@ -623,8 +632,8 @@ def pieces_of(x: Any) -> list[tuple[int, int, int, Step]] | None:
     if is_only(x, "add"):
         left, right = [pieces_of(y) for y in x.inputs]
         return None if left is None or right is None else [*left, *right]
-    key = x.settings["key"] if is_only(x, "scatter") else None
-    parts = key if isinstance(key, tuple) else (key,)
+    key: Any = x.settings["key"] if is_only(x, "scatter") else None
+    parts: tuple[Any, ...] = key if isinstance(key, tuple) else (key,)
     if not all([isinstance(part, slice) for part in parts]) or not isinstance(x.inputs[0], Step):
         return None
     ranges = [range(n)[part] for n, part in zip(x.shape, parts, strict=False)]

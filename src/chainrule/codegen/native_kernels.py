@@ -364,7 +364,7 @@ def end_to_end(planner: Planner, step: Step) -> list[Step] | None:
         planner.plan.copy(place, whole.after(at)._replace(shape=place.shape, strides=steps_of(place.shape)))
         at += place.size
     if not straight:
-        planner.plan.copy(in_order(whole, np.argsort(order)), planner.take(step))
+        planner.plan.copy(in_order(whole, [order.index(k) for k in range(step.ndim)]), planner.take(step))
     return [step]
 
 

@@ -182,7 +182,7 @@ def usual(numbers: Any) -> str:
     if np.ndim(numbers) == 2 and np.array_equal(numbers, np.eye(len(numbers))):
         return "eye"
     is_range = np.ndim(numbers) == 1 and np.asarray(numbers).dtype.kind == "i"
-    return "arange" if is_range and len(numbers) > 2 and np.array_equal(numbers, np.arange(len(numbers))) else ""
+    return "arange" if is_range and len(numbers) > 1 and np.array_equal(numbers, np.arange(len(numbers))) else ""
 
 
 def needed_forward(trace: Trace) -> set[Step]:
