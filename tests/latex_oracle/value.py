@@ -137,10 +137,13 @@ def of_all(tree: Prefix) -> Any:
 
 
 def in_rows(tree: Any) -> Any:
-    """A matrix, or one of its rows; of a column that is an entry, as of the vector that it is written for."""
+    """A matrix, one of its rows, or cases; of a column a row is an entry, as of the vector that it is written for."""
     if isinstance(tree, Index):
         rows = in_rows(tree.base)
         return rows[tuple([int(compute(place)) for place in tree.places])].squeeze()
+    if tree.rows[-1][-1] == Name(r"\text{else}"):
+        (value, condition), (otherwise, _) = tree.rows
+        return np.where(compute(condition), compute(value), compute(otherwise))
     return np.array([[compute(entry) for entry in row] for row in tree.rows], dtype=float)
 
 
