@@ -766,6 +766,48 @@ def test_a_chain_of_many_arrays_is_what_each_operation_is(dtype):
         assert_equal(made(build, arrays, (n,), dtype), np.maximum(np.maximum(a, b) + c, d) + e)
 
 
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("other", [None, "unkept", *range(6)])
+def test_two_running_means_and_a_step_by_their_quotient(dtype, other):
+    """In one pass where all six numbers are numbers and all results are kept, in five else."""
+    names = "mul_add_mul mul_mul mul_add sqrt_add sub_div_mul"
+    for n in (1, 2, 7, 8, 15, 16, 17, 70, 2049, 45_000):
+        g, a, b, c, *numbers = [rng.uniform(0.5, 2, size=n).astype(dtype) for _ in range(10)]
+        numbers = [x if k == other else x[:1].reshape(()) for k, x in enumerate(numbers)]
+        p, q, r, s, e, v = numbers
+        mean, square = g * p + a * q, g * g * r + b * s
+        right = np.stack([a if other == "unkept" else mean, square, c - mean / (np.sqrt(square) + e) * v])
+
+        def build(plan: Plan, places: list[Place], out: Place, n: int = n) -> None:
+            chain = Chain(np.dtype(dtype), (n,))
+            g, a, b, c, p, q, r, s, e, v = [
+                chain.slot(Slot.STREAM if place.shape else Slot.ONE, place) for place in places
+            ]
+            rows = [Place(out.memory, i * n * out.dtype.itemsize, (n,), (1,), out.dtype) for i in range(3)]
+            into, square, new = [chain.slot(Slot.STREAM, row) for row in rows]
+            mean = chain.register() if other == "unkept" else into
+            x, y = chain.register(), chain.register()
+            chain.operate("mul", x, g, p)
+            chain.operate("mul", y, a, q)
+            chain.operate("add", mean, x, y)
+            chain.operate("mul", x, g, g)
+            chain.operate("mul", x, x, r)
+            chain.operate("mul", y, b, s)
+            chain.operate("add", square, y, x)
+            chain.operate("sqrt", x, square)
+            chain.operate("add", x, x, e)
+            chain.operate("div", x, mean, x)
+            chain.operate("mul", x, x, v)
+            chain.operate("sub", new, c, x)
+            if other == "unkept":
+                chain.operate("identity", into, a)
+            chain.written(plan)
+            assert [which for which, *_ in chain.operations[:5]] == [OPERATION[name] for name in names.split()]
+
+        few = 24 * np.finfo(dtype).eps
+        assert_close(made(build, [g, a, b, c, *numbers], (3, n), dtype), right, rtol=few, atol=few)
+
+
 def test_totals_of_every_size():
     for dtype in FLOATS:
         for n in [*range(1, 71), 5000]:

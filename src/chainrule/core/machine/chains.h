@@ -253,6 +253,42 @@ static void OF_TYPE(fetch_ahead)(ptrdiff_t block, ENTRY *const *stream, int stre
             __builtin_prefetch((const char *)((uintptr_t)stream[i] + (uintptr_t)(lines + line) * LINE), 0, 2);
 }
 
+/* What an optimizer does with two running means, a and b, of a gradient, g, and of its square, in one pass: a processor
+   divides, and takes roots, while it does the rest for other entries. 0 where the five operations are others than
+   a = g p + a' q, x = g g r, b = b' s + x, y = root(b) + e, c = c' - a / y v, of arrays and numbers p, q, r, s, e and v. */
+static int OF_TYPE(moments)(const int64_t *u, ENTRY *const *at, const ptrdiff_t *step, ptrdiff_t entries) {
+    const int64_t *a = u, *x = a + OPERATION_WORDS, *b = x + OPERATION_WORDS, *y = b + OPERATION_WORDS,
+                  *c = y + OPERATION_WORDS;
+    if (a[0] != MUL_ADD_MUL || x[0] != MUL_MUL || b[0] != MUL_ADD || y[0] != SQRT_ADD || c[0] != SUB_DIV_MUL)
+        return 0;
+    const int64_t apart = (x[2] ^ a[2]) | (x[3] ^ a[2]) | (b[4] ^ x[1]) | (y[2] ^ b[1]) | (c[2] ^ a[1]) | (c[3] ^ y[1]);
+    const int64_t numbers[] = {a[3], a[5], x[4], b[3], y[3], c[4]}, arrays[] = {a[2], a[4], b[2], c[5]};
+    if (apart || x[1] >= REGISTERS || y[1] >= REGISTERS || a[1] < REGISTERS || b[1] < REGISTERS || c[1] < REGISTERS)
+        return 0;
+    V number[6];
+    for (int k = 0; k < 6; k++) {
+        if (step[numbers[k]])
+            return 0;
+        number[k] = ALL(*at[numbers[k]]);
+    }
+    for (int k = 0; k < 4; k++)
+        if (!step[arrays[k]])
+            return 0;
+    const ENTRY *g = at[a[2]], *old_a = at[a[4]], *old_b = at[b[2]], *old_c = at[c[5]];
+    ENTRY *new_a = at[a[1]], *new_b = at[b[1]], *new_c = at[c[1]];
+    for (ptrdiff_t i = 0; i < entries; i += LANES) {
+        const ptrdiff_t n = entries - i < LANES ? entries - i : LANES;
+        const V given = OF_TYPE(load_lanes)(g + i, n), from = OF_TYPE(load_lanes)(old_c + i, n);
+        const V mean = given * number[0] + OF_TYPE(load_lanes)(old_a + i, n) * number[1];
+        const V square = OF_TYPE(load_lanes)(old_b + i, n) * number[3] + given * given * number[2];
+        const V by = OF_TYPE(root)(square) + number[4];
+        OF_TYPE(store_lanes)(new_a + i, mean, n);
+        OF_TYPE(store_lanes)(new_b + i, square, n);
+        OF_TYPE(store_lanes)(new_c + i, from - OF_TYPE(quotient)(mean, by) * number[5], n);
+    }
+    return 1;
+}
+
 static void OF_TYPE(chain)(const int64_t *w, char *const *memory) {
     ptrdiff_t entries = w[3];
     int axes = (int)w[4], slots = (int)w[5], operations = (int)w[6], words = 4 + axes;
@@ -292,8 +328,10 @@ static void OF_TYPE(chain)(const int64_t *w, char *const *memory) {
             OPERATE(u[0] & ~ONCE, LANES);
             step[u[1]] = 0;
         }
-    ptrdiff_t n = OF_TYPE(first_block)(block, slot, words, first, operations, memory);
     const int far = (size_t)entries * (size_t)streams * sizeof(ENTRY) > FAR_BYTES;
+    if (operations == 5 && !far && OF_TYPE(moments)(first, at, step, entries))
+        return;
+    ptrdiff_t n = OF_TYPE(first_block)(block, slot, words, first, operations, memory);
     for (ptrdiff_t p = 0; p < entries; p += n, n = block) {
         ENTRY *stream[MOST_SLOTS];
         n = entries - p < n ? entries - p : n;
