@@ -19,6 +19,7 @@ import numpy as np
 
 from chainrule.codegen.compiled import compile as compiled
 from chainrule.codegen.version import ADVANCES, STAYS, plain
+from chainrule.collector import without_collector
 from chainrule.core.instructions import aligned, rounded_up
 from chainrule.core.state import Quiet
 from chainrule.data.loader import order_of
@@ -36,6 +37,8 @@ from chainrule.training.step_state import State, is_written_here, settings_of
 
 GATHERED_BYTES, GATHERED_FOR = 2**22, 4
 """Examples that are small enough to be put in the order of an epoch at once, for so many networks and more."""
+ORDERS_AT_ONCE = 10
+"""Between two epochs of many networks, what draws an order has left the near caches: one takes as long as ten."""
 
 
 class Lane(NamedTuple):
@@ -90,11 +93,12 @@ def train_lanes(plan: Plan, lanes: Sequence[Lane], done: Callable[[int], None]) 
     nets: dict[Hashable, list[Net]] = {}
     programs: dict[Hashable, list[Prepared]] = {}
     every: list[Net] = []
-    for lane in lanes:
-        examples = Examples(plan, lane)
-        net = Net(lane, plan.loss, seen.setdefault(examples.key, examples))
-        nets.setdefault((net.make, examples.key), []).append(net)
-        every.append(net)
+    with without_collector():
+        for lane in lanes:
+            examples = Examples(plan, lane)
+            net = Net(lane, plan.loss, seen.setdefault(examples.key, examples))
+            nets.setdefault((net.make, examples.key), []).append(net)
+            every.append(net)
     gathered = plan.x.nbytes <= GATHERED_BYTES and len(seen) * GATHERED_FOR <= len(lanes)
     for examples in seen.values():
         examples.gathered = gathered
@@ -231,7 +235,8 @@ class Examples:
     """What networks see, and in which order; `key` is equal for those that see the same."""
 
     def __init__(self, plan: Plan, lane: Lane) -> None:
-        self.x, self.y, self.rows, self.seed = plan.x, plan.y, lane.rows, lane.seed
+        self.x, self.y, self.rows, self.seed, self.epochs = plan.x, plan.y, lane.rows, lane.seed, plan.epochs
+        self.orders: dict[int, Array] = {}
         self.size = min(plan.batch_size or len(lane.rows), len(lane.rows))
         self.whole = self.size == len(lane.rows)
         """Whether all are one batch, which keeps its order."""
@@ -244,11 +249,18 @@ class Examples:
         """Inputs, targets and no weights, of which the batches are parts."""
         return (self.x[self.rows], self.y[self.rows], None) if self.whole else (self.x, self.y, None)
 
+    def order(self, epoch: int) -> Array:
+        """The rows in the order of an epoch, those of the next ones drawn with it."""
+        if epoch not in self.orders:
+            last = min(self.epochs, epoch + ORDERS_AT_ONCE - 1) if self.gathered else epoch
+            self.orders = {k: self.rows[order_of(self.seed, k, len(self.rows))] for k in range(epoch, last + 1)}
+        return self.orders[epoch]
+
     def batches(self, epoch: int) -> list[EqualBatches]:
         x, y, _ = self.data
         if self.whole:
             return [EqualBatches(None, 1, (x, y), (STAYS, STAYS))]
-        order = self.rows[order_of(self.seed, epoch, len(self.rows))]
+        order = self.order(epoch)
         full = len(order) // self.size * self.size
         found: list[EqualBatches] = []
         for part in order[:full].reshape(-1, self.size), order[full:].reshape(1, -1):

@@ -151,13 +151,13 @@ def _classes(owner: str, prediction: Any, target: Any) -> tuple[NDArray[Any], ND
         said = (said > 0).astype(int)
     else:
         raise _misfit(owner, said, right)
-    whole = right.astype(np.int64)
+    whole = right.astype(np.int64, copy=False)
     if not said.size:
         raise _misfit(owner, said, right)
     if owner != "accuracy" and ((whole != right) | (whole < 0) | (whole >= classes)).any():
         raise ShapeError(f"{owner} takes targets that are whole numbers from 0 to {classes - 1}")
     # A target that is no class is never right.
-    return said, np.where(whole == right, whole, -1), classes
+    return said, whole if whole is right else np.where(whole == right, whole, -1), classes
 
 
 def _shares(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:

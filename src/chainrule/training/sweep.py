@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chainrule.collector import without_collector
 from chainrule.data.loader import checked_batch_size
 from chainrule.data.split import k_folds
 from chainrule.errors import ChainruleError, DivergenceWarning, DtypeError, MissingExtra, ShapeError
@@ -378,7 +379,8 @@ class Judging:
 
 def trained(work: Work, jobs: Sequence[Job], done: Callable[[int], None]) -> Found:
     """The networks of some jobs trained, those of one kind side by side."""
-    lanes = [work.lane(job) for job in jobs]
+    with without_collector():
+        lanes = [work.lane(job) for job in jobs]
     kinds: dict[Any, list[int]] = {}
     for i, (job, lane) in enumerate(zip(jobs, lanes, strict=True)):
         kinds.setdefault(kind_of(work, job, lane), []).append(i)
