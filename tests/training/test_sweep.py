@@ -153,6 +153,25 @@ def test_lanes_share_no_more_than_fit_would(build, optimizer, grid, batch_size):
         assert_alike(run.model, alone(run, X, Y, loss, optimizer, build=build, batch_size=batch_size))
 
 
+def test_orders_that_are_drawn_at_once_are_those_of_fit(monkeypatch):
+    monkeypatch.setattr(lanes, "ORDERS_AT_ONCE", 2)
+    loss, grid = nn.CrossEntropyLoss(), {"lr": [0.1, 0.03, 0.02, 0.01]}
+    found = cr.sweep(net_of, grid, (X, Y), loss=loss, epochs=5, batch_size=16, progress=False)
+    for run in found.runs:
+        assert_alike(run.model, alone(run, X, Y, loss, cr.optim.Adam, epochs=5, batch_size=16))
+
+
+def test_a_network_whose_squares_are_beyond_all_numbers_has_not_diverged():
+    def build(rng):
+        net = nn.Linear(2, 2, rng=rng, dtype=np.float64)
+        net.bias.data[...] = 1e200
+        return net
+
+    loss, optimizer = nn.CrossEntropyLoss(), cr.optim.SGD
+    found = cr.sweep(build, {"lr": [0.1, 0.2]}, (X, Y), loss=loss, optimizer=optimizer, batch_size=16, progress=False)
+    assert [run.stopped for run in found.runs] == ["", ""]
+
+
 def test_a_label_that_there_is_not_is_refused_in_the_words_of_the_loss():
     wrong = Y.copy()
     wrong[40] = 7
