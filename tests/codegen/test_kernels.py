@@ -767,15 +767,17 @@ def test_a_chain_of_many_arrays_is_what_each_operation_is(dtype):
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize("other", [None, "unkept", *range(6)])
+@pytest.mark.parametrize("other", [None, "unkept", "b", "c", "both", *range(6)])
 def test_two_running_means_and_a_step_by_their_quotient(dtype, other):
-    """In one pass where all six numbers are numbers and all results are kept, in five else."""
+    """In one pass where numbers are numbers, all results are kept, and none is read for what was there before."""
     names = "mul_add_mul mul_mul mul_add sqrt_add sub_div_mul"
     for n in (1, 2, 7, 8, 15, 16, 17, 70, 2049, 45_000):
         g, a, b, c, *numbers = [rng.uniform(0.5, 2, size=n).astype(dtype) for _ in range(10)]
         numbers = [x if k == other else x[:1].reshape(()) for k, x in enumerate(numbers)]
         p, q, r, s, e, v = numbers
-        mean, square = g * p + a * q, g * g * r + b * s
+        mean = g * p + a * q
+        square = g * g * r + (mean if other == "b" else b) * s
+        c = {"c": mean, "both": square}.get(other, c)
         right = np.stack([a if other == "unkept" else mean, square, c - mean / (np.sqrt(square) + e) * v])
 
         def build(plan: Plan, places: list[Place], out: Place, n: int = n) -> None:
@@ -786,6 +788,8 @@ def test_two_running_means_and_a_step_by_their_quotient(dtype, other):
             rows = [Place(out.memory, i * n * out.dtype.itemsize, (n,), (1,), out.dtype) for i in range(3)]
             into, square, new = [chain.slot(Slot.STREAM, row) for row in rows]
             mean = chain.register() if other == "unkept" else into
+            b = mean if other == "b" else b
+            c = {"c": mean, "both": square}.get(other, c)
             x, y = chain.register(), chain.register()
             chain.operate("mul", x, g, p)
             chain.operate("mul", y, a, q)

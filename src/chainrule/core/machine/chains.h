@@ -263,7 +263,8 @@ static int OF_TYPE(moments)(const int64_t *u, ENTRY *const *at, const ptrdiff_t 
         return 0;
     const int64_t apart = (x[2] ^ a[2]) | (x[3] ^ a[2]) | (b[4] ^ x[1]) | (y[2] ^ b[1]) | (c[2] ^ a[1]) | (c[3] ^ y[1]);
     const int64_t numbers[] = {a[3], a[5], x[4], b[3], y[3], c[4]}, arrays[] = {a[2], a[4], b[2], c[5]};
-    if (apart || x[1] >= REGISTERS || y[1] >= REGISTERS || a[1] < REGISTERS || b[1] < REGISTERS || c[1] < REGISTERS)
+    if (apart || x[1] >= REGISTERS || y[1] >= REGISTERS || a[1] < REGISTERS || b[1] < REGISTERS || c[1] < REGISTERS ||
+        b[2] == a[1] || c[5] == a[1] || c[5] == b[1]) /* what was written in this chain is not what was there before */
         return 0;
     V number[6];
     for (int k = 0; k < 6; k++) {
