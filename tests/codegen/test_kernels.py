@@ -791,8 +791,8 @@ def test_two_running_means_and_a_step_by_their_quotient(dtype, other):
             b = mean if other == "b" else b
             c = {"c": mean, "both": square}.get(other, c)
             x, y = chain.register(), chain.register()
-            chain.operate("mul", x, g, p)
-            chain.operate("mul", y, a, q)
+            chain.operate("mul", x, a, q)
+            chain.operate("mul", y, g, p)
             chain.operate("add", mean, x, y)
             chain.operate("mul", x, g, g)
             chain.operate("mul", x, x, r)
@@ -807,6 +807,7 @@ def test_two_running_means_and_a_step_by_their_quotient(dtype, other):
                 chain.operate("identity", into, a)
             chain.written(plan)
             assert [which for which, *_ in chain.operations[:5]] == [OPERATION[name] for name in names.split()]
+            assert [operands for _, _, *operands in chain.operations[:3]] == [[g, p, a, q], [g, g, r, g], [b, s, x, b]]
 
         few = 24 * np.finfo(dtype).eps
         assert_close(made(build, [g, a, b, c, *numbers], (3, n), dtype), right, rtol=few, atol=few)
