@@ -141,7 +141,7 @@ def in_rows(tree: Any) -> Any:
     if isinstance(tree, Index):
         rows = in_rows(tree.base)
         return rows[tuple([int(compute(place)) for place in tree.places])].squeeze()
-    if tree.rows[-1][-1] == Name(r"\text{else}"):
+    if any(Name(r"\text{else}") in row for row in tree.rows):
         (value, condition), (otherwise, _) = tree.rows
         return np.where(compute(condition), compute(value), compute(otherwise))
     return np.array([[compute(entry) for entry in row] for row in tree.rows], dtype=float)
