@@ -98,6 +98,10 @@ PROGRAMS: dict[str, Any] = {
         cr.grad(lambda b: cr.sum(cr.sin(b[:, None] * b[None] + b[None, :, None]) * 2)),
         (VECTOR,),
     ),
+    "the largest size": (
+        cr.grad(lambda x, y: 0.1 * cr.max(cr.abs(x)) - 0.2 * cr.min(y), argnums=(0, 1)),
+        (np.array([1.0, -2.0, 0.0, 2.0]), np.array([3.0, 1.0, 1.0])),
+    ),
     "gates of one array": (
         cr.value_and_grad(
             lambda z, y: (

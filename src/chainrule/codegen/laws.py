@@ -607,6 +607,25 @@ def layers_of(x: Any) -> dict[int, Step] | None:
     return found
 
 
+@law("chosen by a factor", "chosen")
+def chosen_by_factor(b: Builder, step: Step) -> Any:
+    """To choose 0 where a factor is 0 is to multiply by it, where what is multiplied is finite in any case."""
+    x, factor = step.inputs
+    by_number = isinstance(factor, Step) and factor.dtype.kind == "f"
+    return b.step("mul", x, factor) if by_number and is_finite(b, x) else None
+
+
+def is_finite(b: Builder, x: Any) -> bool:
+    """Whether it is a finite number, a share of an extreme, or a product of the two, whatever the data are."""
+    if is_only(x, "broadcast_to"):
+        x = x.inputs[0]
+    known = b.number(x)
+    if known is not None:
+        return bool(np.isfinite(float(known)))
+    number = number_in(b, x)
+    return is_only(number[1] if number else x, "shares_of_largest", "shares_of_smallest")
+
+
 @law("pieces put together", "scatter")
 def whole(b: Builder, step: Step) -> Any:
     """What was seen with more axes of length 1 has all its entries put back."""
