@@ -79,7 +79,7 @@ BOTH = [
     ("sum(A, axis=0)", r"A^{\top} \, \mathbf{1}"),
     ("reshape(x, shape=(3, 1))*A", r"x \, \mathbf{1}^{\top} \odot A"),
     ("A*x", r"A \odot \mathbf{1} \, x^{\top}"),
-    ("where(s > 0, s, 0)", r"\operatorname{where}\left(s > 0, s, 0\right)"),
+    ("where(s > 0, s, 0)", r"\begin{cases} s & \text{if } s > 0 \\ 0 & \text{else} \end{cases}"),
     ("1.0*(s > 0)*t", r"\left[s > 0\right] \cdot t"),
     ("x[0]", r"x[0]"),
     ("A[:, 1:]", r"A[\mathrm{:}, \mathrm{1:}]"),
