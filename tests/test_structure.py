@@ -74,7 +74,7 @@ DEFERRED = (
     {"lessons.chapter", "lessons.exercise"},
     {"nn.module", "nn.summary"},
     {"data.columns", "data.encode"},
-    {"core.compiled", "core.operation", "core.recording"},
+    {"core.compiled", "core.numpy_calls", "core.operation", "core.recording"},
     {"torch", "torch.library", "torch.modules", "torch.watching"},
 )
 """Files of which one loads, in a function, another that imports it: a record shows itself, a room gives its parts."""
