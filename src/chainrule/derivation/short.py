@@ -22,7 +22,7 @@ from chainrule.derivation.request import Explanation, Request
 from chainrule.derivation.scalars.targets import gradient_of, name_of
 from chainrule.derivation.tape.tape import Tape
 from chainrule.derivation.words import Words, said
-from chainrule.maths import Derivative, Matrix, Tree, plain, unicode
+from chainrule.maths import Derivative, Matrix, Number, Tree, plain, unicode
 from chainrule.maths.check import ROUNDING, as_written
 from chainrule.maths.tree import all_parts, parts
 from chainrule.maths.values import Values
@@ -151,7 +151,8 @@ def telling(
         symbols = [] if product is None else product.sides[1 : len(product.sides) - product.numbers]
         has_formula = not all([any(isinstance(x, Derivative) for x in all_parts(side)) for side in symbols])
         whole = () if has_formula or named is None else named.gradient(request.wrt)
-        if named is not None and whole and dialect not in WHOLE:
+        # A formula that is a number says less than the result, which has what rounding left of it.
+        if named is not None and whole and not isinstance(whole[0], Number) and dialect not in WHOLE:
             # Of an entry with many paths the formulas are those of whole arrays.
             found += on_the_way_back(tape, named, [request.wrt], request)
             found.append(gradient_piece(tape, request.wrt, whole, request, weight=RESULT - 1))

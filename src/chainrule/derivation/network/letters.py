@@ -23,9 +23,10 @@ def lend_letters(tape: Tape, notation: str | None, *, is_net: bool = False) -> t
     """Give what has no name of the user's the letters of a notation, if it is a known net; what the letters mean.
 
     Where the reader chose the notation, its letters also stand for paths such as ``net[0].weight``. Where he did not
-    speak of a net (`is_net`), a mere product or a neuron's formula without a cost is none.
+    speak of a net (`is_net`), a mere product or a neuron's formula without a cost is none. Of several outputs none is
+    the cost, and each may be of a net of its own, with other first layers.
     """
-    if len(tape.order) > MOST_NODES:
+    if len(tape.order) > MOST_NODES or not tape.is_alone:
         return ()
     net = tape.net
     if isinstance(net, NotANet) or is_multiple(net):

@@ -347,12 +347,11 @@ class Maker:
         term = None
         if len(made) == len(edges) <= MOST_TERMS:
             term = self.shortest(added([t for _, t in made]))
-        link = self.written(low, high, computed_by(exact_sum(values), lambda: sum_of(values)), term)
         rest = values[len(made) :] if made else []
-        sizes = [path.size for path, _ in made] + [abs(x) for x in values[len(made) :]]
+        size = sum([path.size for path, _ in made] + [abs(x) for x in values[len(made) :]])
+        link = self.written(low, high, computed_by(exact_sum(values), lambda: sum_of(values)), term, size=size)
         return replace(
             link,
-            size=sum(sizes),
             paths=tuple([path for path, _ in made]),
             others=len(rest),
             rest=computed_by(exact_sum(rest), lambda: sum_of(rest)),
@@ -376,17 +375,20 @@ class Maker:
         links = tuple([link for link, _ in made])
         return Path(self.graph.symbol(through), links, value), product_of([term for _, term in made])
 
-    def written(self, low: int, high: int, value: float, term: Any, held: tuple[Tree, ...] = ()) -> Link:
-        formula = self.formula(term, value)
+    def written(
+        self, low: int, high: int, value: float, term: Any, held: tuple[Tree, ...] = (), size: float = 0.0
+    ) -> Link:
+        size = max(size, abs(value))
+        formula = self.formula(term, value, size)
         if formula is not None and not isinstance(value, Computed):
             value = computed_by(float(value), lambda: self.slopes.in_numbers(term))
-        link = Link(self.named(high), self.named(low), value, abs(value), formula, held)
+        link = Link(self.named(high), self.named(low), value, size, formula, held)
         self.environment[link.name] = where_defined(link.value, self.graph.value(high))
         return link
 
-    def formula(self, term: Any, value: float) -> Tree | None:
-        """A term as it is printed, where it is the engine's number."""
-        return None if term is None or not self.slopes.agrees(term, value) else self.slopes.formula(term)
+    def formula(self, term: Any, value: float, size: float = 0.0) -> Tree | None:
+        """A term as it is printed, where it is the engine's number, a sum of parts of this size."""
+        return None if term is None or not self.slopes.agrees(term, value, size) else self.slopes.formula(term)
 
     def formula_of(self, edge: Edge) -> Tree | None:
         """The slope of an edge in letters, of which it is remembered what they stand for."""

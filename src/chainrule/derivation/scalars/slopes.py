@@ -79,13 +79,17 @@ class Slopes:
                 return None
             return untied(found, {x: self._letters[x][1] for x in symbols_in(found)})
 
-    def agrees(self, term: Any, slope: float) -> bool:
-        """Whether a term gives the engine's slope, and that it must where every part of it is finite."""
+    def agrees(self, term: Any, slope: float, size: float = 0.0) -> bool:
+        """Whether a term gives the engine's slope, and that it must where every part of it is finite.
+
+        `size` is that of the parts which the engine added up, of which a term may have none left that cancel out.
+        """
         ours = self.number(term)
         if np.isclose(ours, slope, rtol=EXACT, atol=EXACT, equal_nan=True):
             return True
         are_numbers = np.isfinite(ours) and np.isfinite(slope)
-        if are_numbers and not np.isclose(ours, slope, rtol=FAR, atol=FAR) and not self.is_excused(term, slope - ours):
+        is_far = are_numbers and not np.isclose(ours, slope, rtol=FAR, atol=FAR + EXACT * size)
+        if is_far and not self.is_excused(term, slope - ours):
             raise ChainruleError(
                 f"internal error, please report it: the slope {term!r} is {ours!r}, and the engine's {slope!r}"
             )

@@ -87,6 +87,8 @@ class Tape:
     ) -> None:
         require_one_number(output)
         self.output = output
+        self.is_alone = not beside
+        """Whether the page has no other outputs."""
         self.wrt = tuple(wrt)
         self.after_steps: dict[tuple[Node, tuple[int, ...], float], float] = {}
         """What comes out where one entry of a node is a step further, as far as somebody has looked."""
