@@ -506,10 +506,16 @@ def test_failures_are_one_line_and_exit_code_1(typed, tmp_path):
     done = typed("grad", "x**2", "x=3", "--out", str(tmp_path / "no" / "told.md"))
     assert (done.code, done.err.count("\n")) == (1, 1)
     assert "there is no folder" in done.err
-    done = typed("grad", "W @ x", "W:2x2", "x:2", "--wrt", "W")
+    done = typed("grad", "cumprod(x)", "x:12")
     assert (done.code, done.err.count("\n")) == (1, 1)
-    assert "has 3 indices" in done.err
-    assert "For its numbers add W=… x=…" in done.err
+    assert "no closed form" in done.err
+    assert "For its numbers add x=…" in done.err
+
+
+def test_what_would_have_three_indices_is_a_differential(typed):
+    done = typed("grad", "W @ x", "W:2x2", "x:2", "--wrt", "W")
+    assert done.code == 0
+    assert "df_W = dW x\n" in done.out
 
 
 def test_large_arrays_are_described(told, tmp_path, monkeypatch):

@@ -102,7 +102,7 @@ def test_several_numbers_have_a_direction_of_steepest_rise(typed):
         (["sigmoid(x)", "x=1000"], "The gradient is 0 because"),
         (["relu(x)", "x=0"], "f has a kink here, and its slope is taken as 0, by convention."),
         (["max(x)", "x=[2,2,1]"], "0.5"),
-        (["sum(sort(x)*w)", "x=[2,2,1]", "w=[1,2,3]", "--wrt", "x"], "∂f/∂v₁ = w = [1; 2; 3]"),
+        (["sum(sort(x)*w)", "x=[2,2,1]", "w=[1,2,3]", "--wrt", "x"], "sort(x) has a kink here"),
         (["h = max(x*w); h**2", "x=[1,2]", "w=3"], "∂f/∂h = 2h = 12"),
     ],
     ids=lambda x: " ".join(x) if isinstance(x, list) else "",
