@@ -268,5 +268,5 @@ def product_of(terms: Sequence[Any]) -> Any:
 
 
 def added(terms: Sequence[Any]) -> Any:
-    """The sum of several terms and numbers, or None where one is missing."""
-    return None if any([x is None for x in terms]) else reduce(add, terms)
+    """The sum of several terms and numbers, 0 of none, or None where one is missing."""
+    return None if any([x is None for x in terms]) else reduce(add, terms) if terms else 0.0

@@ -35,6 +35,8 @@ MOST_INPUTS = 40
 """Inputs of one operation, as of a list, whose derivatives are written out."""
 MOST_ENTRIES = 36
 """Entries of a matrix that are written out one by one, where it has no other formula."""
+DRAWS = 3
+"""How often numbers are drawn, to see whether the formulas of entries are the same for all."""
 LAYOUTS = ("gradient", "numerator")
 
 
@@ -290,11 +292,18 @@ def picks_by_table(term: Any) -> bool:
 def entry_by_entry(forward: Term, variable: Term) -> Term | None:
     """The Jacobian of a vector in a vector with a formula for each entry; None where there are many, or one has none.
 
-    So has what multiplies all entries but two, the rest of a product, a matrix of such products.
+    So has what multiplies all entries but two, the rest of a product, a matrix of such products. None too where the
+    formulas hang on the numbers, as those through the larger one of two things do.
     """
     if forward.size * variable.size > MOST_ENTRIES:
         return None
-    draw, letters = np.random.default_rng(0), dict[Term, Term]()
+    found = {entries_at(forward, variable, np.random.default_rng(seed)) for seed in range(DRAWS)}
+    return found.pop() if len(found) == 1 else None
+
+
+def entries_at(forward: Term, variable: Term, draw: np.random.Generator) -> Term | None:
+    """The formulas of a Jacobian's entries where the letters have numbers that were drawn."""
+    letters = dict[Term, Term]()
     numbers = {x: draw.uniform(0.5, 1.5, x.shape) for x in symbols_in(forward)}
 
     def letter(x: Term, place: tuple[int, ...]) -> Term:
