@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Hashable, Sequence
 from contextlib import contextmanager
 from functools import partial
-from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,6 +34,7 @@ from chainrule.nn.module import Module
 from chainrule.optim.optimizer import Optimizer
 from chainrule.program import Step
 from chainrule.program.trace import paths
+from chainrule.threads import RLock
 from chainrule.training.batches import Batch, arrays_of, as_given, dtype_of, output_of
 from chainrule.training.cost import descend, loss_number, loss_of, refuse_cut_off, refuse_loss
 from chainrule.training.step_cache import likeness, step_cache
