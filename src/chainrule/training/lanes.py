@@ -377,7 +377,7 @@ class Net:
 
     def is_sound(self) -> bool:
         if self.calls:
-            return bool(self.rows.are_sound()[self.place])
+            return self.rows.is_sound(self.place)
         return all([np.isfinite(held.data).all() for held in self.parameters.values()])
 
     def watch(self, judge: Callable[..., Any], patience: int) -> None:
@@ -450,9 +450,12 @@ class Rows:
         # The sum of their squares is sooner looked at than all numbers, and finite only where they are.
         with Quiet():
             sound = np.logical_and.reduce(np.isfinite([np.vecdot(x, x) for x in self.parameters]))
-        for place in np.flatnonzero(~sound):
-            sound[place] = all([np.isfinite(x[place]).all() for x in self.parameters])
+        for place in np.flatnonzero(~sound).tolist():
+            sound[place] = self.is_sound(place)
         return sound
+
+    def is_sound(self, place: int) -> bool:
+        return all([np.isfinite(x[place]).all() for x in self.parameters])
 
 
 class Made(NamedTuple):
