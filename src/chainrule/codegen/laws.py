@@ -8,7 +8,7 @@ a function of the builder and a step, and gives a step, a plain number, or None 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 from chainrule.codegen.simplified import MOST_FOLDED, Builder, is_constant, key_of, simplified
 from chainrule.core.instructions import FLOATS
 from chainrule.core.operation import Pointwise, book
-from chainrule.core.term import name_of
+from chainrule.core.term import cover, name_of, part_of_axis
 from chainrule.program import Kind, Step, Trace
 from chainrule.program.steps import axes_along, steps_in
 from chainrule.rules.linear import kept
@@ -591,15 +591,21 @@ def layers(b: Builder, step: Step) -> Any:
     return b.step("stack", *[parts[i] for i in range(len(parts))], axis=0)
 
 
+def terms_of(x: Any) -> Iterator[Any]:
+    """What sums of sums are made of."""
+    waiting = [x]
+    while waiting:
+        y = waiting.pop()
+        if is_only(y, "add"):
+            waiting += y.inputs
+        else:
+            yield y
+
+
 def layers_of(x: Any) -> dict[int, Step] | None:
     """The layers of a sum by their place, if it is a sum of scatters into single places of the first axis."""
     found: dict[int, Step] = {}
-    parts = [x]
-    while parts:
-        y = parts.pop()
-        if is_only(y, "add"):
-            parts += y.inputs
-            continue
+    for y in terms_of(x):
         key = y.settings["key"] if is_only(y, "scatter") else None
         if type(key) is not int or not isinstance(y.inputs[0], Step) or key % y.shape[0] in found:
             return None
@@ -640,28 +646,23 @@ def pieces(b: Builder, step: Step) -> Any:
     """Arrays of zeros with one piece each, added up, are the pieces one behind the other."""
     found = sorted(pieces_of(step) or [], key=lambda piece: piece[:3])
     axes = {axis for axis, *_ in found}
-    ends = [0, *[stop for _, _, stop, _ in found]]
-    if len(axes) != 1 or [start for _, start, *_ in found] != ends[:-1] or ends[-1] != step.shape[min(axes)]:
+    if len(axes) != 1 or not cover([(start, stop) for _, start, stop, _ in found], step.shape[min(axes)]):
         return None
     return b.step("concatenate", *[x for *_, x in found], axis=min(axes))
 
 
 def pieces_of(x: Any) -> list[tuple[int, int, int, Step]] | None:
     """The axis, the first place, the one after the last, and what is put there, of all pieces that a sum is made of."""
-    if is_only(x, "add"):
-        left, right = [pieces_of(y) for y in x.inputs]
-        return None if left is None or right is None else [*left, *right]
-    key: Any = x.settings["key"] if is_only(x, "scatter") else None
-    parts: tuple[Any, ...] = key if isinstance(key, tuple) else (key,)
-    if not all([isinstance(part, slice) for part in parts]) or not isinstance(x.inputs[0], Step):
-        return None
-    ranges = [range(n)[part] for n, part in zip(x.shape, parts, strict=False)]
-    whole = (*[len(places) for places in ranges], *x.shape[len(ranges) :])
-    axes = [axis for axis, places in enumerate(ranges) if len(places) != x.shape[axis]]
-    if len(axes) != 1 or any([places.step != 1 for places in ranges]):
-        return None
-    places = ranges[axes[0]]
-    return [(axes[0], places.start, places.stop, x.inputs[0])] if x.inputs[0].shape == whole else None
+    found: list[tuple[int, int, int, Step]] = []
+    for y in terms_of(x):
+        part = part_of_axis(y.shape, y.settings["key"]) if is_only(y, "scatter") else None
+        if part is None or not isinstance(y.inputs[0], Step):
+            return None
+        axis, start, stop = part
+        if y.inputs[0].shape != (*y.shape[:axis], stop - start, *y.shape[axis + 1 :]):
+            return None
+        found.append((*part, y.inputs[0]))
+    return found
 
 
 @law("signs in front", "neg")

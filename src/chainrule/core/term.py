@@ -159,6 +159,25 @@ def as_places(x: Any) -> Any:
     return numbers.astype(np.intp) if np.all(np.abs(numbers) < 2**53) and np.all(numbers % 1 == 0) else x
 
 
+def part_of_axis(shape: Shape, key: Any) -> tuple[int, int, int] | None:
+    """The axis of which a key of slices picks a part, and where that begins and ends; None for another key."""
+    keys = key if isinstance(key, tuple) else (key,)
+    if len(keys) > len(shape) or not all([isinstance(part, slice) for part in keys]):
+        return None
+    ranges = [range(n)[part] for n, part in zip(shape, keys, strict=False)]
+    found = [(axis, part) for axis, part in enumerate(ranges) if len(part) != shape[axis]]
+    if len(found) != 1 or found[0][1].step != 1:
+        return None
+    ((axis, part),) = found
+    return axis, part.start, part.stop
+
+
+def cover(ranges: Sequence[tuple[int, int]], size: int) -> bool:
+    """Whether ranges in their order lie one behind the other, and are all of an axis of this size."""
+    ends = [0, *[stop for _, stop in ranges]]
+    return [start for start, _ in ranges] == ends[:-1] and ends[-1] == size
+
+
 def with_others(term: Any, others: Mapping[Term, Any]) -> Any:
     """A term, or a number, with others in place of some parts."""
     kept = {x: x for x in forward_order([term], others) if x.op is None}

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.operation import book
-from chainrule.core.term import Shape, Term, constant, name_of, shape_of
+from chainrule.core.term import Shape, Term, constant, cover, name_of, part_of_axis, shape_of
 from chainrule.rewrite.order import degree_of, key_of, sorted_powers
 from chainrule.rewrite.rewriting import (
     HALF,
@@ -442,33 +442,24 @@ def side_by_side(entries: dict[Term, Number], way: Rewriting) -> dict[Term, Numb
     """A sum in which parts that stand among zeros, and fill an array together, are that array, part by part."""
     along: dict[int, list[tuple[int, int, Term]]] = {}
     for unit in entries:
-        if (place := part_of_axis(unit)) is not None:
+        if (place := place_among_zeros(unit)) is not None:
             along.setdefault(place[0], []).append((*place[1:], unit))
     for axis, parts in along.items():
         parts.sort(key=lambda part: part[:2])
-        ends = [0, *[stop for _, stop, _ in parts]]
-        if len(parts) < 2 or [start for start, _, _ in parts] != ends[:-1] or ends[-1] != parts[0][2].shape[axis]:
+        if len(parts) < 2 or not cover([part[:2] for part in parts], parts[0][2].shape[axis]):
             continue
         way.note("part of a whole")
         pieces = [scaled(unit.inputs[0], entries[unit], way.plainly()) for _, _, unit in parts]
         whole = book["concatenate"](*map(as_term, pieces), axis=axis)
-        return {**{unit: n for unit, n in entries.items() if part_of_axis(unit, axis) is None}, whole: Fraction(1)}
+        joined = {unit for *_, unit in parts}
+        return {**{unit: n for unit, n in entries.items() if unit not in joined}, whole: Fraction(1)}
     return entries
 
 
-def part_of_axis(x: Any, axis: int | None = None) -> tuple[int, int, int] | None:
+def place_among_zeros(x: Any) -> tuple[int, int, int] | None:
     """The axis along which something stands among zeros, and where it begins and ends; None for anything else."""
-    if name_of(x) != "scatter" or not shape_of(x.inputs[0]):
-        return None
-    key = x.settings["key"]
-    keys = key if isinstance(key, tuple) else (key,)
-    if len(keys) > x.ndim or not all([isinstance(part, slice) for part in keys]):
-        return None
-    ranges = [range(n)[part] for n, part in zip(x.shape, keys, strict=False)]
-    found = [i for i, part in enumerate(ranges) if len(part) != x.shape[i]]
-    if len(found) != 1 or ranges[found[0]].step != 1 or axis not in (None, found[0]):
-        return None
-    return found[0], ranges[found[0]].start, ranges[found[0]].stop
+    is_put = name_of(x) == "scatter" and shape_of(x.inputs[0])
+    return part_of_axis(x.shape, x.settings["key"]) if is_put else None
 
 
 def scaled(unit: Term, number: Number, way: Rewriting) -> Any:
